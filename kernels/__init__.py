@@ -1,0 +1,1 @@
+"""Operations of a denoising step, one file each, with their PyTorch references."""

@@ -1,0 +1,1 @@
+"""The language server and the command line: everything that speaks LSP or to a terminal."""

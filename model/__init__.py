@@ -1,0 +1,1 @@
+"""The diffusion engine: from a text and a request to verified, minimal edits."""

@@ -1,0 +1,122 @@
+"""One line index for every coordinate system.
+
+Everything in Redraft addresses text by `str` offsets; this file alone turns them into lines and columns and
+back, in any of LSP's three position encodings. Lines end at `\\n`, `\\r\\n` and `\\r` only: `str.splitlines`
+also splits at form feeds and U+2028, which editors do not. Knows nothing of bytes, syntax or LSP types.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Literal
+
+Encoding = Literal["utf-8", "utf-16", "utf-32"]
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """A half-open range of `str` offsets, `start <= end`."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"a span needs 0 <= start <= end, got {self.start}..{self.end}")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def __bool__(self) -> bool:
+        return True  # an empty span is still a place
+
+    def of(self, text: str) -> str:
+        return text[self.start : self.end]
+
+    def touches(self, offset: int) -> bool:
+        """Whether a cursor at `offset` is in the span or at one of its ends."""
+        return self.start <= offset <= self.end
+
+    def covers(self, other: Span) -> bool:
+        return self.start <= other.start and other.end <= self.end
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether the two share a character, or one is an empty span strictly inside the other."""
+        return self.start < other.end and other.start < self.end
+
+
+class LineIndex:
+    """Immutable line starts of one text, and conversions between offsets and (line, column)."""
+
+    __slots__ = ("_ends", "_starts", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        matches = [m.span() for m in _LINE_END.finditer(text)]
+        self._starts = [0, *(end for _, end in matches)]
+        self._ends = [*(start for start, _ in matches), len(text)]
+
+    @property
+    def line_count(self) -> int:
+        """Number of lines; a text that ends with a line terminator has an empty last line."""
+        return len(self._starts)
+
+    def line_at(self, offset: int) -> int:
+        """The line that holds `offset` (clamped into the text)."""
+        return bisect_right(self._starts, max(0, offset)) - 1
+
+    def line(self, line: int) -> Span:
+        """The span of `line` without its terminator; raises IndexError outside `0..line_count-1`."""
+        if not 0 <= line < len(self._starts):
+            raise IndexError(f"line {line} of {len(self._starts)}")
+        return Span(self._starts[line], self._ends[line])
+
+    def full_line(self, line: int) -> Span:
+        """The span of `line` with its terminator."""
+        start = self.line(line).start
+        return Span(start, self._starts[line + 1] if line + 1 < len(self._starts) else len(self.text))
+
+    def position(self, offset: int, encoding: Encoding = "utf-32") -> tuple[int, int]:
+        """`(line, column)` of `offset`; the column is in the encoding's code units. Clamps into the text.
+
+        An offset between `\\r` and `\\n` maps to the end of the line before the pair.
+        """
+        offset = min(max(0, offset), len(self.text))
+        line = self.line_at(offset)
+        span = self.line(line)
+        return line, width(self.text[span.start : min(offset, span.end)], encoding)
+
+    def offset(self, line: int, column: int, encoding: Encoding = "utf-32") -> int:
+        """The offset of `(line, column)`, clamped: LSP says a column past the end means the line's end.
+
+        A column inside a surrogate pair or a multi-byte character goes to that character's start.
+        """
+        if line < 0:
+            return 0
+        if line >= len(self._starts):
+            return len(self.text)
+        span = self.line(line)
+        return span.start + _columns_to_chars(span.of(self.text), max(0, column), encoding)
+
+
+def width(text: str, encoding: Encoding) -> int:
+    """Length of `text` in code units of `encoding`. Lone surrogates count as one UTF-16 unit, three bytes."""
+    if encoding == "utf-32" or text.isascii():
+        return len(text)
+    if encoding == "utf-16":
+        return len(text) + sum(ch > "\uffff" for ch in text)
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _columns_to_chars(line: str, column: int, encoding: Encoding) -> int:
+    if encoding == "utf-32" or line.isascii():
+        return min(column, len(line))
+    for index, ch in enumerate(line):
+        column -= width(ch, encoding)
+        if column < 0:
+            return index
+    return len(line)

@@ -1,0 +1,147 @@
+"""The engine's nouns: what is asked (`Request`), what is answered (`Proposal`), and what it cost (`Cost`).
+
+All are frozen; a request carries its own snapshot of the document, so nothing mutable is shared between the
+server and the worker. Knows no LSP types, no tokens and no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from model.editing.edit import Edit
+from model.editing.source import Span
+from model.editing.syntax import SyntaxTree
+
+
+@dataclass(frozen=True)
+class Document:
+    """A snapshot of a file. `language` is a grammar's name (`syntax.language_of`), None without one."""
+
+    text: str
+    language: str | None = None
+    path: str = ""
+    tree: SyntaxTree | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Text of another place, offered as context: a recently edited or visible file's lines."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Complete:
+    """Insert text at `cursor`. `start_with` is what the result must begin with (the completion widget's
+    selected item replaces `replace` and must be extended); both are empty without a widget."""
+
+    cursor: int
+    multiline: bool = True
+    replace: Span | None = None
+    start_with: str = ""
+
+
+@dataclass(frozen=True)
+class Fix:
+    """Repair the code at `span` (a cursor is an empty span): the smallest definition around it, or the
+    statements of a diagnostic. `message` is the diagnostic's text, if any."""
+
+    span: Span
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Refactor:
+    """Rewrite `span` (None: the whole file) as the instruction says."""
+
+    instruction: str
+    span: Span | None = None
+
+
+Task = Complete | Fix | Refactor
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to the engine, with everything it needs to be answered."""
+
+    document: Document
+    task: Task
+    snippets: tuple[Snippet, ...] = ()
+
+
+Status = Literal["offered", "unchanged", "rejected", "declined", "stopped"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an answer took. `forwards` counts denoise, commit and verify passes, prefill apart; `tokens`
+    counts emitted tokens without `<eos>` (for edits: changed tokens)."""
+
+    forwards: int = 0
+    prefills: int = 0
+    tokens: int = 0
+    milliseconds: float = 0.0
+
+    @property
+    def tokens_per_forward(self) -> float:
+        return self.tokens / self.forwards if self.forwards else 0.0
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The answer. Only `offered` has edits; the other statuses say in `message` why there are none:
+    `unchanged` (the model would keep the text), `rejected` (the verdict failed), `declined` (not attempted:
+    too large, nothing there), `stopped` (cancelled or out of time with nothing to show)."""
+
+    status: Status
+    edits: tuple[Edit, ...] = ()
+    message: str = ""
+    confidence: float = 0.0
+    cost: Cost = field(default_factory=Cost)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: `done` of `total` regions, and a line for people."""
+
+    done: int
+    total: int
+    message: str = ""
+
+
+class Run(Protocol):
+    """One request being worked on. `step` does one forward and says whether there is more to do;
+    `proposal` may be asked at any time and gives the best verified state so far."""
+
+    def step(self) -> bool: ...
+
+    def proposal(self) -> Proposal: ...
+
+    @property
+    def progress(self) -> Progress: ...
+
+
+class Engine(Protocol):
+    """What the server's worker drives: the real engine (`model.engine`) or the fake one (`model.fake`)."""
+
+    @property
+    def description(self) -> str:
+        """One line for people: model, size, back end, device."""
+        ...
+
+    def start(self, request: Request) -> Run:
+        """Begin a request without running the network; cheap errors become a declined proposal."""
+        ...
+
+    def propose(
+        self,
+        request: Request,
+        deadline: float | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Proposal:
+        """Run a request to its end. `deadline` is in `time.monotonic()` seconds."""
+        ...
