@@ -174,8 +174,8 @@ def _definition(
     if kind == "function" and in_class:
         kind = "method"
     first = outer = _outermost(outer)
-    while first.prev_named_sibling is not None and first.prev_named_sibling.type == "attribute_item":
-        first = first.prev_named_sibling
+    while (before := first.prev_named_sibling) is not None and before.type in ("attribute_item", "decorator"):
+        first = before
     span = Span(span_of(first).start, span_of(outer).end)
     text = name.text if name is not None else None
     return Definition(

@@ -18,7 +18,7 @@ import tree_sitter
 
 from model.editing.definitions import BLOCKS, Definition, find_definitions, pick_definition
 from model.editing.edit import Edit, apply
-from model.editing.guess import guess_definition
+from model.editing.guess import guess_definition, looks_whole
 from model.editing.languages import (
     GRAMMARS,
     UnknownLanguageError,
@@ -143,7 +143,7 @@ class SyntaxTree:
             return found
         if found is None or self._is_broken_at(found.span) or self._is_broken_at(guess.span):
             return guess
-        return found
+        return found if looks_whole(self.text, found.span, self.language) else guess
 
     def _is_broken_at(self, span: Span) -> bool:
         return any(
