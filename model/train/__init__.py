@@ -1,0 +1,1 @@
+"""Training: corpus, tasks, loop and recipes. Imported by the command line only."""

@@ -1,0 +1,104 @@
+"""Text to token ids and back: a byte-level BPE behind a block of control tokens.
+
+Control tokens take the first ids and exist outside the BPE, so no text, whatever it contains, encodes to one of
+them. Knows `tokenizers` and nothing of the network; training one lives in `model/train/vocabulary.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import tokenizers
+
+CONTROL = (
+    "<pad>", "<mask>", "<eos>", "<eor>", "<del>", "<ins_1>", "<ins_2>", "<ins_4>", "<ins_8>", "<ins_16>",
+    "<doc>", "<file>", "<suf>", "<pre>", "<rest>", "<mid>", "<diag>", "<instr>", "<old>", "<new>",
+    "<reserved_0>", "<reserved_1>", "<reserved_2>", "<reserved_3>",
+)  # fmt: skip
+PAD, MASK, EOS, EOR, DEL, INS_1, INS_2, INS_4, INS_8, INS_16 = range(10)
+DOC, FILE, SUF, PRE, REST, MID, DIAG, INSTR, OLD, NEW = range(10, 20)
+FIRST_TEXT_ID = len(CONTROL)
+INSERTIONS = {INS_1: 1, INS_2: 2, INS_4: 4, INS_8: 8, INS_16: 16}
+"""Label id -> how many masks it opens before its token."""
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """GPT-2's printable stand-in for each byte, as the byte-level BPE of `tokenizers` writes them."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    shifted = [b for b in range(256) if b not in set(plain)]
+    return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(shifted)}
+
+
+class Tokenizer:
+    """A byte-level BPE with our control tokens in front. Immutable and safe to share between threads."""
+
+    def __init__(self, bpe: tokenizers.Tokenizer) -> None:
+        self._bpe = bpe
+        self.size = FIRST_TEXT_ID + bpe.get_vocab_size()
+
+    @classmethod
+    def load(cls, path: Path) -> Tokenizer:
+        """Read a `tokenizer.json`; raises OSError or ValueError with the path when it cannot be read."""
+        try:
+            return cls(tokenizers.Tokenizer.from_str(path.read_text("utf-8")))
+        except OSError:
+            raise
+        except Exception as error:  # the library raises bare Exception on a malformed file
+            raise ValueError(f"{path} is not a tokenizer file: {error}") from error
+
+    def save(self, path: Path) -> None:
+        path.write_text(self._bpe.to_str(), "utf-8")
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text`. Lone surrogates, which have no UTF-8 form, become U+FFFD (see `can_represent`)."""
+        clean = text.encode("utf-8", "replace").decode("utf-8") if not _is_encodable(text) else text
+        return [FIRST_TEXT_ID + i for i in self._bpe.encode(clean, add_special_tokens=False).ids]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """As `encode`, several texts at once (parallel inside the library)."""
+        clean = [t if _is_encodable(t) else t.encode("utf-8", "replace").decode("utf-8") for t in texts]
+        return [
+            [FIRST_TEXT_ID + i for i in e.ids]
+            for e in self._bpe.encode_batch_fast(clean, add_special_tokens=False)
+        ]
+
+    def count(self, text: str) -> int:
+        return len(self.encode(text))
+
+    def can_represent(self, text: str) -> bool:
+        """Whether `text` survives a round trip; a region that does not must not be rewritten."""
+        return _is_encodable(text)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of `ids`, control tokens skipped; bytes that are not UTF-8 become U+FFFD."""
+        return b"".join(self.token_bytes(ids)).decode("utf-8", "replace")
+
+    def token_bytes(self, ids: Iterable[int]) -> list[bytes]:
+        """The bytes of each id; control tokens have none."""
+        return [self._bytes[i] for i in ids]
+
+    def spans(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """The `str` span of each id in `decode(ids)`; a token inside one character shares that character."""
+        pieces = self.token_bytes(ids)
+        raw = b"".join(pieces)
+        at, spans = 0, []
+        for piece in pieces:
+            start = len(raw[:at].decode("utf-8", "ignore"))
+            at += len(piece)
+            end = len(raw[:at].decode("utf-8", "ignore"))
+            spans.append((start, max(end, start + bool(piece))))
+        return spans
+
+    @cached_property
+    def _bytes(self) -> list[bytes]:
+        alphabet = _byte_alphabet()
+        table = [b""] * self.size
+        for token, index in self._bpe.get_vocab().items():
+            table[FIRST_TEXT_ID + index] = bytes(alphabet[ch] for ch in token)
+        return table
+
+
+def _is_encodable(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= ch <= "\udfff" for ch in text)

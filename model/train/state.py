@@ -1,0 +1,52 @@
+"""A training run's state on disk: written whole or not at all, so a kill at any moment loses no checkpoint."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class ResumeError(Exception):
+    """The saved state cannot continue this run; says why and what to do."""
+
+
+@dataclass
+class RunState:
+    """Everything a resumed run needs besides the corpus."""
+
+    recipe: dict[str, object]
+    step: int
+    seconds: float
+    tokens: int
+    network: dict[str, torch.Tensor]
+    optimizers: list[dict[str, object]]
+    history: list[dict[str, object]]
+
+
+def save_state(path: Path, state: RunState) -> None:
+    """Write beside `path`, flush to disk, rename: a reader sees the old state or the new one."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as handle:
+        torch.save(state.__dict__, handle)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+
+
+def load_state(path: Path, recipe: dict[str, object]) -> RunState:
+    """Read a state of the same recipe; raises ResumeError and touches nothing otherwise."""
+    try:
+        data: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = RunState(**data)
+    except Exception as error:  # a damaged archive raises many types
+        raise ResumeError(f"{path} is damaged ({error}); move it away to start anew") from error
+    differing = sorted(k for k in {*recipe, *state.recipe} if recipe.get(k) != state.recipe.get(k))
+    if differing:
+        raise ResumeError(
+            f"{path} belongs to another recipe (different: {', '.join(differing)}); choose another --out folder"
+        )
+    return state

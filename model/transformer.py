@@ -1,0 +1,147 @@
+"""The tri-mode transformer: one set of weights, causal over clean tokens and bidirectional over a canvas.
+
+RMSNorm, rotary positions, grouped-query attention with QK-norm, SwiGLU, tied embedding. Which row sees which is
+the caller's mask; canvas rows get a learned *canvas embedding* added. Training (two streams), prefill,
+denoising and committing are the same `forward` with other masks. Knows nothing of noise, tasks or decoding.
+
+Shape suffixes: B batch, T new rows, P past rows, S = P + T, C width, H heads, G key/value heads, D head size,
+L layers, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from kernels.attention import canvas_attention_reference
+from model.config import ModelConfig
+
+Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""(q_BHTD, k_BGSD, v_BGSD) -> out_BHTD."""
+
+
+def masked(mask_BTS: torch.Tensor) -> Attend:
+    """Attention under a dense boolean mask, True where a row sees a column."""
+    return lambda q, k, v: canvas_attention_reference(q, k, v, mask_BTS)
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), self.eps)
+
+
+def rotate(x_BHTD: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor) -> torch.Tensor:
+    """Rotary embedding (Su et al. 2021) with the halves layout of Llama."""
+    a, b = x_BHTD.chunk(2, dim=-1)
+    cos, sin = cos_BTD[:, None], sin_BTD[:, None]
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
+
+
+class Layer(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        c, d = config.width, config.head_size
+        self.config = config
+        self.attention_norm = RMSNorm(c, config.norm_eps)
+        self.q = nn.Linear(c, config.heads * d, bias=False)
+        self.kv = nn.Linear(c, 2 * config.kv_heads * d, bias=False)
+        self.q_norm = RMSNorm(d, config.norm_eps)
+        self.k_norm = RMSNorm(d, config.norm_eps)
+        self.out = nn.Linear(config.heads * d, c, bias=False)
+        self.mlp_norm = RMSNorm(c, config.norm_eps)
+        self.gate_up = nn.Linear(c, 2 * config.ff, bias=False)
+        self.down = nn.Linear(config.ff, c, bias=False)
+
+    def forward(
+        self,
+        x_BTC: torch.Tensor,
+        rotary: tuple[torch.Tensor, torch.Tensor],
+        attend: Attend,
+        past_BP2GD: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        b, t, _ = x_BTC.shape
+        g, d = self.config.kv_heads, self.config.head_size
+        h = self.attention_norm(x_BTC)
+        q = rotate(self.q_norm(self.q(h).view(b, t, -1, d)).transpose(1, 2), *rotary)
+        k, v = self.kv(h).view(b, t, 2, g, d).unbind(2)
+        k = rotate(self.k_norm(k).transpose(1, 2), *rotary)
+        new_BT2GD = torch.stack((k.transpose(1, 2), v), dim=2)
+        rows = new_BT2GD if past_BP2GD is None else torch.cat((past_BP2GD, new_BT2GD), dim=1)
+        keys, values = rows[:, :, 0].transpose(1, 2), rows[:, :, 1].transpose(1, 2)
+        mixed = attend(q, keys, values)
+        x_BTC = x_BTC + self.out(mixed.transpose(1, 2).reshape(b, t, -1))
+        gate, up = self.gate_up(self.mlp_norm(x_BTC)).chunk(2, dim=-1)
+        return x_BTC + self.down(F.silu(gate) * up), new_BT2GD
+
+
+class Transformer(nn.Module):
+    """See the module's docstring; `forward` returns hidden rows, `logits` their scores."""
+
+    inverse_frequency: torch.Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.table = nn.Embedding(config.vocab, config.width)
+        self.canvas = nn.Parameter(torch.zeros(config.width))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.norm = RMSNorm(config.width, config.norm_eps)
+        steps = torch.arange(0, config.head_size, 2).double() / config.head_size
+        self.register_buffer("inverse_frequency", config.rope_theta**-steps, persistent=False)
+        self.apply(self._initialise)
+
+    def _initialise(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=1 / math.sqrt(module.in_features))
+        if isinstance(module, Layer):  # residual branches start at zero (as in nanochat and muP recipes)
+            nn.init.zeros_(module.out.weight)
+            nn.init.zeros_(module.down.weight)
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+        if module is self:
+            nn.init.normal_(self.canvas, std=0.02)
+
+    def forward(
+        self,
+        ids_BT: torch.Tensor,
+        positions_BT: torch.Tensor,
+        is_canvas_BT: torch.Tensor,
+        attend: Attend,
+        past_BPL2GD: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Hidden rows `[B, T, C]` and their keys and values `[B, T, L, 2, G, D]`."""
+        x = self.table(ids_BT)
+        x = x + is_canvas_BT[..., None].to(x.dtype) * self.canvas
+        # RMS-normalised at the bottom so that a small embedding init does not starve the first layer.
+        x = F.rms_norm(x, (x.shape[-1],), None, self.config.norm_eps)
+        rotary = self._rotary(positions_BT, x.dtype)
+        new: list[torch.Tensor] = []
+        for i, layer in enumerate(self.layers):
+            past = None if past_BPL2GD is None else past_BPL2GD[:, :, i]
+            x, kv = layer(x, rotary, attend, past)
+            new.append(kv)
+        return self.norm(x), torch.stack(new, dim=2)
+
+    def _rotary(self, positions_BT: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        wide = torch.promote_types(dtype, torch.float32)
+        angles = positions_BT[..., None].to(wide) * self.inverse_frequency.to(wide)
+        return angles.cos().to(dtype), angles.sin().to(dtype)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        return F.linear(hidden, self.table.weight.to(hidden.dtype))
+
+
+def state_names(config: ModelConfig) -> dict[str, Any]:
+    """Names and shapes of the weights, for checking a checkpoint before it is loaded."""
+    with torch.device("meta"):
+        return {k: tuple(v.shape) for k, v in Transformer(config).state_dict().items()}
