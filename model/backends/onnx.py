@@ -1,0 +1,77 @@
+"""The ONNX Runtime back end: the base install's, int8 on CPU, without torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime
+import psutil
+
+from model.backends.interface import Backend, Candidates, Pass, lay_out
+from model.cache import KVCache
+from model.checkpoint import Checkpoint, ModelError
+
+_PAST_MULTIPLE = 64
+"""Past lengths are rounded up to this, so that few distinct shapes reach the runtime's allocator."""
+
+
+class OnnxBackend(Backend):
+    """Runs a checkpoint's `graph.onnx`. `threads` None takes the physical cores, four at most."""
+
+    def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
+        self.config = checkpoint.config
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or default_threads()
+        options.inter_op_num_threads = 1
+        options.enable_mem_pattern = False  # shapes change at every step
+        options.log_severity_level = 3
+        # Spinning threads would keep a laptop's cores busy between steps.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(checkpoint.graph), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the runtime's errors share no base class
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{checkpoint.graph} cannot be run: {reason}; fetch or export the model again") from error
+        self.description = (
+            f"ONNX Runtime {onnxruntime.__version__}, int8, CPU, {options.intra_op_num_threads} threads"
+        )
+
+    def new_cache(self, capacity: int) -> KVCache:
+        c = self.config
+        return KVCache(np.zeros((capacity, c.layers, 2, c.kv_heads, c.head_size), np.float32))
+
+    def forward(self, passes: Sequence[Pass]) -> list[Candidates]:
+        layout = lay_out(passes, _PAST_MULTIPLE)
+        past = np.zeros((len(passes), layout.past, *passes[0].cache.rows.shape[1:]), np.float32)
+        for b, each in enumerate(passes):
+            past[b, : each.cache.length] = each.cache.filled
+        ids, logp, entropy, new = self._session.run(
+            ["top_ids", "top_logp", "entropy", "new"],
+            {
+                "ids": layout.ids_BT,
+                "positions": layout.positions_BT,
+                "is_canvas": layout.is_canvas_BT,
+                "sees": layout.sees_BTS,
+                "past": past,
+                "wanted": layout.wanted_BR,
+                "allowed": np.stack([p.allowed_V for p in passes]),
+            },
+        )
+        for b, each in enumerate(passes):
+            each.cache.append(each.causal, new[b, : len(each.causal)])
+        return [
+            Candidates(ids[b, : len(p.wanted)], logp[b, : len(p.wanted)], entropy[b, : len(p.wanted)])
+            for b, p in enumerate(passes)
+        ]
+
+
+def default_threads() -> int:
+    """Physical cores this process may use, four at most: more did not help at these sizes."""
+    physical = psutil.cpu_count(logical=False) or 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    usable = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min(physical, usable, 4))

@@ -1,0 +1,119 @@
+"""A checkpoint folder: `config.json`, `tokenizer.json`, `model.safetensors`, `graph.onnx`, and a model card.
+
+Reads and checks it without torch. The weights are int8 rows with float32 scales (`model/quantize.py`); the ONNX
+graph holds no weights but points into the same safetensors file, so each weight exists once.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from model.config import ModelConfig
+from model.tokenizer import Tokenizer
+
+FORMAT = 1
+EMBEDDED = Path(__file__).parent / "weights"
+
+
+class ModelError(Exception):
+    """A model cannot be loaded; the message says which file, what is wrong, and what to do."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How this checkpoint decodes best, calibrated on held-out projects after training."""
+
+    tau_mask: float = 0.9
+    tau_edit: float = 0.9
+    tau_edit_mask: float = 0.5
+    min_confidence: float = 0.0
+    fill_limit: int = 64
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that was read and checked; `facts` are the training's figures for people."""
+
+    folder: Path
+    config: ModelConfig
+    decoding: Decoding
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "model.safetensors"
+
+    @property
+    def graph(self) -> Path:
+        return self.folder / "graph.onnx"
+
+    def tokenizer(self) -> Tokenizer:
+        """Raises ModelError where the file is missing, damaged, or of another vocabulary."""
+        try:
+            tokenizer = Tokenizer.load(self.folder / "tokenizer.json")
+        except (OSError, ValueError) as error:
+            raise ModelError(f"the tokenizer of {self.folder} cannot be read: {error}") from error
+        if tokenizer.size != self.config.vocab:
+            raise ModelError(
+                f"{self.folder}: the tokenizer has {tokenizer.size} ids, the network {self.config.vocab}; "
+                "the files belong to different models"
+            )
+        return tokenizer
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Read and check a folder; raises ModelError."""
+    try:
+        data = json.loads((folder / "config.json").read_text("utf-8"))
+    except OSError as error:
+        raise ModelError(
+            f"no model at {folder}: {error.strerror}; name a checkpoint folder with --model, "
+            "or leave the setting empty for the embedded one"
+        ) from error
+    except ValueError as error:
+        raise ModelError(f"{folder / 'config.json'} is not JSON: {error}; restore or re-export the model") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ModelError(f"{folder} is not a Redraft checkpoint of format {FORMAT}; export it again")
+    try:
+        config = ModelConfig.from_json(data["model"])
+        known = {f.name for f in fields(Decoding)}
+        decoding = Decoding(**{k: v for k, v in data.get("decoding", {}).items() if k in known})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder / 'config.json'}: {error}") from error
+    checkpoint = Checkpoint(folder, config, decoding, data.get("facts", {}))
+    check_safetensors(checkpoint.weights)
+    return checkpoint
+
+
+def write_config(folder: Path, config: ModelConfig, decoding: Decoding, facts: dict[str, Any]) -> None:
+    data = {"format": FORMAT, "model": config.as_json(), "decoding": asdict(decoding), "facts": facts}
+    (folder / "config.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+
+
+def read_header(path: Path) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Where a safetensors file's data begins, and its tensors' `dtype`, `shape` and `data_offsets`."""
+    with path.open("rb") as handle:
+        (length,) = struct.unpack("<Q", handle.read(8))
+        if length > 100_000_000:
+            raise ValueError("the header is implausibly long")
+        header = json.loads(handle.read(length))
+    header.pop("__metadata__", None)
+    return 8 + length, header
+
+
+def check_safetensors(path: Path) -> None:
+    """Raises ModelError where the file is missing, cut short or not safetensors."""
+    try:
+        begin, header = read_header(path)
+        expected = begin + max((t["data_offsets"][1] for t in header.values()), default=0)
+        actual = path.stat().st_size
+    except OSError as error:
+        raise ModelError(f"the weights {path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, struct.error) as error:
+        raise ModelError(f"{path} is not a safetensors file ({error}); fetch the model again") from error
+    if actual != expected:
+        raise ModelError(f"{path} has {actual} bytes where its header says {expected}; fetch the model again")

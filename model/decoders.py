@@ -1,0 +1,244 @@
+"""The ways to decode, each a generator: it yields the forward it needs and receives the network's candidates.
+
+A generator never calls the network, so `model/sampler.py` can run several as one batch, stop between any two
+steps and show every state. `fill` and `edit` are diffusion, `autoregress` is the baseline with the same weights,
+and `speculate` drafts by diffusion what the causal pass verifies (Nemotron-Labs-Diffusion, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from model.backends.interface import Candidates
+from model.cache import KVCache
+from model.canvas import Canvas, before_end
+from model.labels import apply_labels
+from model.policies import InsertDelete, Policy, View
+from model.tokenizer import EOR, EOS, MASK
+
+PassKind = Literal["prefill", "denoise", "commit", "verify", "causal"]
+Inspect = Callable[[Sequence[int]], Sequence[int]]
+"""Answer tokens -> indices of those that break the syntax (none: the answer is fine)."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One sequence's wish for the next step. `wanted` indexes rows of causal and canvas tokens together."""
+
+    kind: PassKind
+    causal: Sequence[int]
+    canvas: Sequence[int]
+    wanted: Sequence[int]
+    state: Canvas
+    allowed: Literal["fill", "edit", "causal"]
+
+
+Decoder = Generator[Forward, Candidates, Canvas]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to decode after `prompt`. `source` is the region's tokens for edits, None for a fill of at most
+    `limit` tokens."""
+
+    prompt: Sequence[int]
+    source: Sequence[int] | None = None
+    limit: int = 32
+    block: int = 32
+    chunk: int = 256
+    end: int = field(default=EOS)
+    inspect: Inspect | None = None
+    rounds: int = 8
+    start_with: Sequence[int] = ()
+
+
+_NOTHING = Canvas((), ())
+
+
+def _prefill(job: Job, cache: KVCache) -> Generator[Forward, Candidates, list[int]]:
+    """Encode the prompt in chunks; the last chunk is returned, to go with the first real pass."""
+    left = list(job.prompt[cache.length :])
+    while len(left) > job.chunk:
+        yield Forward("prefill", left[: job.chunk], (), (), _NOTHING, "causal")
+        left = left[job.chunk :]
+    return left
+
+
+def fill(job: Job, cache: KVCache, policy: Policy) -> Decoder:
+    """Blocks of masks after the prompt, each denoised and then committed with the next block's first pass."""
+    pending = yield from _prefill(job, cache)
+    settled: list[int] = []
+    while True:
+        size = min(job.block, job.limit - len(settled))
+        ids = [*job.start_with, *[MASK] * size][:size] if not settled else [MASK] * size
+        canvas = yield from _denoise(Canvas(tuple(settled), tuple(ids)), pending, policy)
+        settled, pending = [*settled, *before_end(canvas.ids)], list(canvas.ids)
+        if EOS in canvas.ids or len(settled) >= job.limit:
+            break
+    return (yield from _mend_fill(job, cache, settled, canvas, policy))
+
+
+def _denoise(
+    canvas: Canvas, pending: Sequence[int], policy: Policy, banned: dict[int, set[int]] | None = None
+) -> Decoder:
+    """Steps until no mask is left before the first `<eos>`; `pending` clean tokens go with the first."""
+    seen = {canvas.ids}
+    while policy.edits_visible or not canvas.is_finished:
+        live = min(len(before_end(canvas.ids)) + 1, len(canvas.ids))  # what follows the end cannot matter
+        positions = [i for i in range(live) if policy.edits_visible or canvas.ids[i] == MASK]
+        found = yield Forward(
+            "denoise", pending, canvas.ids, [len(pending) + i for i in positions], canvas, "fill"
+        )
+        pending = ()
+        canvas = Canvas(canvas.settled, _committed(canvas.ids, positions, found, policy, banned))
+        repeats = canvas.ids in seen  # nothing changed, or a cycle
+        if canvas.is_finished and (repeats or len(seen) > 2 * len(canvas.ids)):
+            break
+        seen.add(canvas.ids)
+    return canvas
+
+
+def _committed(
+    ids: Sequence[int],
+    positions: Sequence[int],
+    found: Candidates,
+    policy: Policy,
+    banned: dict[int, set[int]] | None = None,
+) -> tuple[int, ...]:
+    """`ids` with the policy's choice written in: tokens for a fill, labels for an edit."""
+    current = np.array(ids)[list(positions)]
+    choice = policy(View(np.array(positions), current, without(found, positions, banned), len(ids)))
+    result = list(ids)
+    for position, token in zip(choice.positions.tolist(), choice.tokens.tolist(), strict=True):
+        result[position] = int(token)
+    return tuple(result)
+
+
+def without(found: Candidates, positions: Sequence[int], banned: dict[int, set[int]] | None) -> Candidates:
+    """Candidates with the banned ids moved behind the others of their row."""
+    if not banned:
+        return found
+    ids, logp = found.ids_RK.copy(), found.logp_RK.copy()
+    for row, position in enumerate(positions):
+        bad = np.isin(ids[row], list(banned.get(position, ())))
+        order = np.argsort(bad, kind="stable")
+        ids[row], logp[row] = ids[row][order], logp[row][order]
+    return Candidates(ids, logp, found.entropy_R)
+
+
+def _mend_fill(job: Job, cache: KVCache, tokens: list[int], canvas: Canvas, policy: Policy) -> Decoder:
+    """Syntax-guided remasking: tokens that break the file are masked again and denoised with the rest fixed."""
+    done = Canvas(tuple(tokens), ())
+    banned: dict[int, set[int]] = {}
+    for _ in range(2):
+        bad = list(job.inspect(tokens)) if job.inspect and tokens else []
+        if not bad or len(tokens) > 2 * job.block:
+            return done
+        cache.truncate(len(job.prompt))
+        for i in bad:
+            banned.setdefault(i, set()).add(tokens[i])
+        ids = [MASK if i in set(bad) else t for i, t in enumerate(tokens)]
+        canvas = yield from _denoise(Canvas((), (*ids, EOS)), (), policy, banned)
+        tokens = before_end(canvas.ids)
+        done = Canvas(tuple(tokens), ())
+    return done
+
+
+def edit(job: Job, cache: KVCache, policy: InsertDelete) -> Decoder:
+    """Rounds of labels over a copy of the region, until a fixpoint without masks, a repeated state, or 8 rounds."""
+    pending = yield from _prefill(job, cache)
+    canvas = Canvas((), (*(job.source or ()), EOR))
+    canvas = yield from _edit_rounds(job, canvas, pending, policy)
+    for _ in range(2):
+        bad = set(job.inspect(canvas.tokens)) if job.inspect else set()
+        if not bad:
+            break
+        ids = tuple(MASK if i in bad else t for i, t in enumerate(canvas.ids))
+        banned = {i: {canvas.ids[i]} for i in bad}
+        canvas = yield from _edit_rounds(job, Canvas((), ids), (), policy, banned)
+    return canvas
+
+
+def _edit_rounds(
+    job: Job, canvas: Canvas, pending: Sequence[int], policy: InsertDelete, banned: dict[int, set[int]] | None = None
+) -> Decoder:
+    seen = {canvas.ids}
+    for round_number in range(1, job.rounds + 1):
+        positions = range(len(canvas.ids))
+        found = yield Forward(
+            "denoise", pending, canvas.ids, [len(pending) + i for i in positions], canvas, "edit"
+        )
+        pending = ()
+        # In the last round whatever is still masked is decided by its best label.
+        now = policy if round_number < job.rounds else InsertDelete(tau_mask=0.0, tau_edit=1.0)
+        first = banned if round_number == 1 else None  # later rounds may have moved the positions
+        labels = _committed(canvas.ids, positions, found, now, first)
+        canvas = Canvas((), tuple(apply_labels(labels, canvas.ids)))
+        if canvas.ids in seen:
+            break
+        seen.add(canvas.ids)
+    if MASK in canvas.ids:
+        canvas = Canvas((), tuple(t for t in canvas.ids if t != MASK))
+    return canvas
+
+
+def autoregress(job: Job, cache: KVCache) -> Decoder:
+    """Greedy, one token a step, from the causal rows."""
+    pending: Sequence[int] = yield from _prefill(job, cache)
+    tokens: list[int] = []
+    while len(tokens) < job.limit:
+        found = yield Forward("causal", pending, (), [len(pending) - 1], Canvas(tuple(tokens), ()), "causal")
+        token = int(found.best[0])
+        if token == job.end:
+            break
+        tokens.append(token)
+        pending = [token]
+    return Canvas(tuple(tokens), ())
+
+
+def speculate(job: Job, cache: KVCache, draft_steps: int = 1) -> Decoder:
+    """Self-speculation: a block drafted in `draft_steps` denoising steps, verified by its own causal pass.
+
+    Emits exactly the greedy autoregressive answer: a draft token counts only where the causal row before it
+    has the same best id; the row at the first mismatch gives the correcting token.
+    """
+    pending: list[int] = yield from _prefill(job, cache)
+    tokens: list[int] = []
+    while len(tokens) < job.limit:
+        # `pending` ends with the last token known for sure; its causal row predicts the block's first.
+        size = min(job.block, job.limit - len(tokens))
+        ids: list[int] = [MASK] * size
+        first_row: int | None = None
+        for step in range(draft_steps):
+            state = Canvas(tuple(tokens), tuple(ids))
+            rows = [*([len(pending) - 1] if pending else []), *(len(pending) + i for i in range(size))]
+            found = yield Forward("denoise", pending, ids, rows, state, "causal")
+            drafts = found.rows(slice(1, None)) if pending else found
+            if pending:
+                first_row, pending = int(found.best[0]), []
+            keep = size if step == draft_steps - 1 else -(-size * (step + 1) // draft_steps)
+            ids = _surest(ids, drafts, keep)
+        draft = before_end(ids) + ([job.end] if job.end in ids else [])
+        base = cache.length
+        found = yield Forward("verify", draft, (), range(len(draft)), Canvas(tuple(tokens), tuple(ids)), "causal")
+        truth = [first_row, *found.best.tolist()]
+        agreed = next((i for i, token in enumerate(draft) if token != truth[i]), len(draft))
+        # The correcting token, or after a full draft the one that follows it, comes from the causal row.
+        accepted = [*draft[:agreed], truth[agreed]][: job.limit - len(tokens)]
+        if job.end in accepted:
+            tokens += accepted[: accepted.index(job.end)]
+            break
+        tokens += accepted
+        cache.truncate(base + min(agreed, len(accepted)))
+        pending = [accepted[-1]] if len(accepted) > agreed else []
+    return Canvas(tuple(tokens), ())
+
+
+def _surest(ids: Sequence[int], drafts: Candidates, keep: int) -> list[int]:
+    """Masks replaced by their best ids, the `keep` most confident positions of all."""
+    order = np.argsort(-drafts.confidence, kind="stable")[:keep].tolist()
+    return [int(drafts.best[i]) if i in order and t == MASK else t for i, t in enumerate(ids)]

@@ -1,0 +1,71 @@
+"""Int8 weights: symmetric, one scale for each output row; and back to float.
+
+Linear weights are stored `[in, out]`, as the ONNX graph multiplies them; the tied table `[ids, width]` once for
+both of its uses, its control rows in float32. Norms and the canvas embedding stay float32.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from model.config import ModelConfig
+from model.tokenizer import FIRST_TEXT_ID
+from model.transformer import state_names
+
+LINEARS = ("q", "kv", "out", "gate_up", "down")
+
+
+def quantize(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors of an int8 checkpoint from a network's state."""
+    result: dict[str, torch.Tensor] = {}
+    for name, value in state.items():
+        value = value.detach().float().cpu()
+        if name == "table.weight":
+            result["table.control"] = value[:FIRST_TEXT_ID].contiguous()
+            rows, scale = quantize_rows(value[FIRST_TEXT_ID:])
+            result["table.text"], result["table.text_scale"] = rows, scale
+        elif _is_linear(name):
+            rows, scale = quantize_rows(value)
+            result[name] = rows.T.contiguous()
+            result[name.replace(".weight", ".scale")] = scale
+        else:
+            result[name] = value
+    return result
+
+
+def dequantize(tensors: dict[str, torch.Tensor], config: ModelConfig) -> dict[str, torch.Tensor]:
+    """A network's float32 state from int8 tensors; raises ValueError naming what is missing or misshapen."""
+    state: dict[str, torch.Tensor] = {}
+    for name, shape in state_names(config).items():
+        try:
+            if name == "table.weight":
+                text = tensors["table.text"].float() * tensors["table.text_scale"][:, None]
+                value = torch.cat((tensors["table.control"], text))
+            elif _is_linear(name):
+                value = (tensors[name].float() * tensors[name.replace(".weight", ".scale")]).T.contiguous()
+            else:
+                value = tensors[name]
+        except KeyError as error:
+            raise ValueError(f"the checkpoint lacks {error}") from error
+        if tuple(value.shape) != shape:
+            raise ValueError(f"{name} has shape {tuple(value.shape)}, the config says {shape}")
+        state[name] = value
+    return state
+
+
+def quantize_rows(weight_OI: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`(int8 [O, I], float32 scale [O])`; of several clipping points the one with the least square error."""
+    peak = weight_OI.abs().amax(dim=1).clamp(min=1e-12)
+    best_scale, best_error = peak / 127, torch.full_like(peak, float("inf"))
+    for share in (1.0, 0.95, 0.9, 0.85, 0.8):
+        scale = peak * share / 127
+        rounded = (weight_OI / scale[:, None]).round().clamp(-127, 127) * scale[:, None]
+        error = (rounded - weight_OI).square().sum(dim=1)
+        best_scale = torch.where(error < best_error, scale, best_scale)
+        best_error = torch.minimum(error, best_error)
+    rows = (weight_OI / best_scale[:, None]).round().clamp(-127, 127).to(torch.int8)
+    return rows, best_scale
+
+
+def _is_linear(name: str) -> bool:
+    return name.endswith(".weight") and name.split(".")[-2] in LINEARS

@@ -1,0 +1,126 @@
+"""The only decoding loop: `Run.step()` does one forward for all active decoders.
+
+`Engine.propose` drives a run to its end, the server's worker interleaves several, a client may watch `lanes`.
+Knows NumPy and a back end's interface; what to commit is decided in `model/policies.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.backends.interface import Backend, Candidates, Pass
+from model.cache import KVCache, PrefixStore
+from model.canvas import Canvas, count_text
+from model.decoders import Decoder, Forward, Job
+from model.tokenizer import DEL, EOR, EOS, INSERTIONS
+
+Start = Callable[[Job, KVCache], Decoder]
+
+
+@dataclass
+class Lane:
+    """One answer being decoded. `canvas` is its latest state; `forwards` its own passes, prefill apart."""
+
+    job: Job
+    cache: KVCache
+    decoder: Decoder
+    wish: Forward | None = None
+    canvas: Canvas = Canvas((), ())
+    is_finished: bool = False
+    forwards: int = 0
+    prefills: int = 0
+    logp: float = 0.0
+
+    def send(self, found: Candidates | None) -> None:
+        """Hand over what the network said (None at first) and take the next wish."""
+        try:
+            self.wish = self.decoder.send(found)  # type: ignore[arg-type]  # None starts a generator
+            self.canvas = self.wish.state
+        except StopIteration as end:
+            self.wish, self.canvas, self.is_finished = None, end.value, True
+
+
+class Run:
+    """Decode `jobs`, at most `width` of them at a time; results in `lanes`, in the jobs' order."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        jobs: Sequence[Job],
+        start: Start,
+        store: PrefixStore | None = None,
+        width: int = 8,
+    ) -> None:
+        self._backend = backend
+        self._start = start
+        self._store = store or PrefixStore(backend.new_cache, max_bytes=0)
+        self._width = width
+        self._waiting = list(jobs)
+        self.lanes: list[Lane] = []
+        self.forwards = self.prefills = 0
+        self._allowed = {
+            "fill": backend.allow([EOS]),
+            "edit": backend.allow([EOR, DEL, *INSERTIONS]),
+        }
+
+    @property
+    def is_finished(self) -> bool:
+        return not self._waiting and all(lane.is_finished for lane in self.lanes)
+
+    @property
+    def tokens(self) -> int:
+        """Text tokens of the answers so far."""
+        return sum(count_text(lane.canvas.tokens) for lane in self.lanes)
+
+    def step(self) -> bool:
+        """One forward; whether there is more to do."""
+        active = self._admit()
+        if not active:
+            return False
+        wishes = [lane.wish for lane in active if lane.wish is not None]
+        found = self._backend.forward([self._pass(lane) for lane in active])
+        if all(w.kind == "prefill" for w in wishes):
+            self.prefills += 1
+        else:
+            self.forwards += 1
+        for lane, wish, each in zip(active, wishes, found, strict=True):
+            lane.prefills += wish.kind == "prefill"
+            lane.forwards += wish.kind != "prefill"
+            lane.send(each)
+            if lane.is_finished:
+                self._store.keep(lane.cache, min(len(lane.job.prompt), lane.cache.length))
+        return not self.is_finished
+
+    def finish(self) -> list[Lane]:
+        """Step until the end."""
+        while self.step():
+            pass
+        return self.lanes
+
+    def _admit(self) -> list[Lane]:
+        active = [lane for lane in self.lanes if not lane.is_finished]
+        while self._waiting and len(active) < self._width:
+            job = self._waiting.pop(0)
+            cache = self._store.borrow(job.prompt, capacity(job))
+            lane = Lane(job, cache, self._start(job, cache))
+            lane.send(None)
+            self.lanes.append(lane)
+            if not lane.is_finished:
+                active.append(lane)
+        return active
+
+    def _pass(self, lane: Lane) -> Pass:
+        wish = lane.wish
+        assert wish is not None
+        allowed = self._allowed.get(wish.allowed)
+        if allowed is None:
+            allowed = self._allowed["causal", lane.job.end] = self._backend.allow([lane.job.end])
+        return Pass(lane.cache, wish.causal, wish.canvas, np.asarray(wish.wanted, np.int64), allowed)
+
+
+def capacity(job: Job) -> int:
+    """Cache rows that decoding `job` can need: the prompt and every token that is ever committed or drafted."""
+    return len(job.prompt) + job.limit + 2 * job.block + len(job.source or ()) + 1
