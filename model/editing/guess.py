@@ -41,6 +41,9 @@ _FUNCTION = {
         r"|[^();=]*\)[^;]*$"  # its opening parenthesis is missing
     ),
 }
+_ANY = r"(?:[\w@]+\s+)*?(?:%s)\s+\w"  # for languages of which we know nothing
+_CLASS[""] = _ANY % "class|interface|enum|struct|trait|module|impl|record|object"
+_FUNCTION[""] = _ANY % "def|function|func|fn|fun|sub|proc|method|defp"
 _FAMILY = {"javascript": "ecma", "typescript": "ecma", "tsx": "ecma", "cpp": "c"}
 _NOT_A_HEADER = re.compile(
     r"(?:if|else|for|foreach|while|do|switch|case|catch|try|finally|return|throw|new|await|yield|match|loop|with"
@@ -74,7 +77,8 @@ class _Line:
 
 
 def guess_definition(text: str, offset: int, language: str) -> Definition | None:
-    """The definition whose indentation holds `offset`; None where no header is above it."""
+    """The definition whose indentation holds `offset`; None where no header is above it. An empty `language`
+    stands for one that has no grammar here: common keywords then tell headers."""
     lines = LineIndex(text)
     at = lines.line_at(min(max(0, offset), len(text)))
     header = _find_header(lines, at, language)
@@ -181,7 +185,7 @@ def _opened(code: str) -> int:
 def _is_call(lines: LineIndex, number: int, line: _Line, language: str) -> bool:
     """Whether what looks like a C-like header is a call, perhaps over several lines: no brace and nothing
     deeper follows it."""
-    if language in ("python", "go", "rust"):
+    if language in ("", "python", "go", "rust"):
         return False
     above = _next(lines, number, -1, language)
     if above is not None and _opened(line.code) < 0:
@@ -225,7 +229,7 @@ def _find_end(lines: LineIndex, header: int, language: str) -> int:
             last, in_body = number, True
         elif not is_python and _CLOSER.match(line.code) and line.indent == top.indent:
             last = number
-            if line.code.startswith("}") and "{" not in line.code:
+            if line.code.startswith(("}", "end")) and "{" not in line.code:
                 break
         elif line.indent == top.indent and _TRANSPARENT.match(line.code) and not (is_python and in_body):
             last = number

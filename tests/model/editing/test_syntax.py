@@ -210,11 +210,9 @@ def test_every_place_in_a_function_leads_to_it(language: str) -> None:
     functions = [d for d in tree.definitions() if d.kind in ("function", "method")]
     for function in functions:
         inner = [d for d in functions if d != function and function.span.covers(d.span)]
-        for offset in range(function.span.start, function.span.end + 1):
-            if (
-                not any(d.span.touches(offset) for d in inner)
-                and "\n" not in tree.text[offset - 1 : offset + 1]
-            ):
+        offsets = [o for o in range(function.span.start, function.span.end) if tree.text[o] not in " \t\n"]
+        for offset in [*offsets, function.span.end]:
+            if not any(d.span.touches(offset) for d in inner):
                 assert tree.enclosing_definition(offset) == function
 
 
