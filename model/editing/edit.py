@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from model.editing.diff import changes
 from model.editing.source import Span
@@ -71,8 +72,8 @@ def _refine(old: str, new: str, box: _Box, unit: re.Pattern[str]) -> Iterator[_B
         yield box
         return
     a, b = _cuts(old, a0, a1, unit), _cuts(new, b0, b1, unit)
-    pieces_a = [old[s:e] for s, e in zip(a, a[1:], strict=False)]
-    pieces_b = [new[s:e] for s, e in zip(b, b[1:], strict=False)]
+    pieces_a = [old[s:e] for s, e in pairwise(a)]
+    pieces_b = [new[s:e] for s, e in pairwise(b)]
     for change in changes(pieces_a, pieces_b):
         yield a[change.a_start], a[change.a_end], b[change.b_start], b[change.b_end]
 

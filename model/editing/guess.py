@@ -188,9 +188,12 @@ def _is_call(lines: LineIndex, number: int, line: _Line, language: str) -> bool:
     if language in ("", "python", "go", "rust"):
         return False
     above = _next(lines, number, -1, language)
-    if above is not None and _opened(line.code) < 0:
-        if _opened(above.code) > 0 or above.code.endswith((",", "(", "&&", "||", "+")):
-            return True  # the end of what began above
+    if above is None or _opened(line.code) >= 0:
+        goes_on = False
+    else:
+        goes_on = _opened(above.code) > 0 or above.code.endswith((",", "(", "&&", "||", "+"))
+    if goes_on:
+        return True  # the end of what began above
     if "{" in line.code:
         return False
     below = _next(lines, number, 1, language)

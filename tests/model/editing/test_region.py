@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_without_a_grammar_keywords_and_indentation_find_the_function() -> None:
     ("text", "start", "end", "expected"),
     [
         ("  ab = cd  \n", 0, 11, "ab = cd"),
-        ("  ab\n  cd\nef", 3, 7, "  ab\n  cd"),
+        ("  ab\n  cd\nef", 3, 8, "  ab\n  cd"),
         ("  ab\n  cd\nef", 3, 10, "  ab\n  cd"),
         ("a\n\nb", 2, 2, ""),
         ("ab cd\n", 4, 4, "ab cd"),
@@ -86,14 +87,14 @@ def test_error_regions_are_the_broken_statements() -> None:
     found = "\n".join(region.span.of(text) for region in regions)
     assert "b = (2" in found
     assert not any("a = 1" in region.span.of(text) for region in regions)
-    assert all(a.span.end < b.span.start for a, b in zip(regions, regions[1:], strict=False))
+    assert all(a.span.end < b.span.start for a, b in pairwise(regions))
     assert error_regions(parse("a = 1\n", "python")) == ()
 
 
-def test_an_error_of_java_is_its_statement() -> None:
-    text = "class A {\n    int f(int a) {\n        int b = a\n        return b;\n    }\n}\n"
-    (region,) = error_regions(parse(text, "java"))
-    assert region.span.of(text) == "        int b = a"
+def test_a_missing_token_is_in_the_region_of_its_statement() -> None:
+    text = "int f(int a) {\n    int c = 0;\n    return a\n}\n"
+    (region,) = error_regions(parse(text, "c"))
+    assert region.span.of(text) == "    return a"
 
 
 @settings(deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -227,7 +228,7 @@ def test_a_class_line_leads_to_the_class_and_top_level_to_nothing() -> None:
         *("Item", "Item", "Item"),
         *(None, None),
     ]
-    assert names_at("python", "@property", "    @property", "@lru_cache", "# the cheapest") == [
+    assert names_at("python", "@property", "    @property", "@cache", "# the cheapest") == [
         *("value", "value"),
         *("best_price", "best_price"),
     ]
@@ -269,7 +270,7 @@ def test_top_level_and_statements_come_in_order() -> None:
         '"""Stock of a small shop."""',
         "import json",
         "from dataclasses import dataclass",
-        "from functools import lru_cache",
+        "from functools import cache",
     ]
     (report,) = [d for d in tree.definitions() if d.name == "report"]
     statements = [span.of(text).splitlines()[0] for span in tree.statements(report.span)]
@@ -288,7 +289,7 @@ def test_statements_of_a_function_lie_inside_it_in_order(language: str) -> None:
             statements = tree.statements(definition.span)
             assert statements
             assert all(definition.span.covers(span) for span in statements)
-            assert all(a.end <= b.start for a, b in zip(statements, statements[1:], strict=False))
+            assert all(a.end <= b.start for a, b in pairwise(statements))
 
 
 def test_smallest_nodes_and_statements() -> None:
@@ -321,7 +322,7 @@ def test_comments_and_strings_are_told_from_code(language: str, text: str) -> No
     plain = "".join(pieces)
     tree = parse(plain, language)
     at = 0
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in pairwise(pieces):
         at += len(before)
         line = plain[plain.rfind("\n", 0, at) + 1 : at]
         in_word = before[-1:].isalpha() and after[:1].isalpha()
