@@ -1,7 +1,7 @@
 """What a prompt shows around the place of an edit: anchored windows of the file, and sections from elsewhere.
 
-A model's cache is reused only while the prompt's start stays, so the window's start lies on a grid: it moves in
-strides of half the budget, never with a keystroke. The grid looks at text alone: a syntax tree changes shape
+A model's cache is reused only while the prompt's start stays, so the window's start lies on a grid: it moves
+in strides of half the budget, never with a keystroke. The grid looks at text alone: a syntax tree changes shape
 with every unfinished line. Budgets are in units of a counter that is passed in, called a few times on pieces
 about as long as the budget. Knows no tokens.
 """
@@ -129,15 +129,19 @@ class Surroundings:
 
 _NEAR = 20  # lines from the edit within which a diagnostic may matter
 
+_ECMA = r"import\b|export\b.*\bfrom\b|(?:const|let|var)\b.*\brequire\("
+_INCLUDE = r"#\s*include\b|using\b"
 _IMPORTS = {
     "python": r"(?:from|import)\b",
-    "javascript": r"import\b|export\b.*\bfrom\b|(?:const|let|var)\b.*\brequire\(",
+    "javascript": _ECMA,
+    "typescript": _ECMA,
+    "tsx": _ECMA,
     "go": r"(?:package|import)\b",
     "rust": r"(?:pub\s+)?(?:use|extern\s+crate)\b",
     "java": r"(?:package|import)\b",
-    "c": r"#\s*include\b|using\b",
+    "c": _INCLUDE,
+    "cpp": _INCLUDE,
 }
-_IMPORTS |= {"typescript": _IMPORTS["javascript"], "tsx": _IMPORTS["javascript"], "cpp": _IMPORTS["c"]}
 
 
 def sections(
@@ -148,8 +152,8 @@ def sections(
     tree: SyntaxTree | None = None,
     budgets: Budgets | None = None,
 ) -> tuple[Section, ...]:
-    """Context beside the window, in the order imports, snippets, diagnostics. Whatever does not fit its budget
-    is left out whole: half a snippet misleads."""
+    """Context beside the window, in the order imports, snippets, diagnostics. Whatever does not fit its
+    budget is left out whole: half a snippet misleads."""
     budgets = budgets or Budgets()
     imports = _imports(text, view, tree)
     found: list[Section] = []

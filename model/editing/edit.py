@@ -46,9 +46,9 @@ _TOKEN = re.compile(r"\w+|\r\n|[^\S\r\n]+|.", re.DOTALL)
 
 
 def minimal_edits(old: str, new: str) -> tuple[Edit, ...]:
-    """The smallest edits that turn `old` into `new`: lines are compared first, then the tokens of changed lines,
-    then the characters at both ends of a changed token. No edit divides a `\\r\\n`, a character from its
-    combining marks, or a surrogate pair."""
+    """The smallest edits that turn `old` into `new`: lines are compared first, then the tokens of changed
+    lines, then the characters at both ends of a changed token. No edit divides a `\\r\\n`, a character from
+    its combining marks, or a surrogate pair."""
     start, old_end, new_end = _trim(old, new, 0, len(old), 0, len(new))
     if start == old_end == new_end:
         return ()
@@ -99,8 +99,8 @@ def _may_divide(text: str, at: int) -> bool:
 
 
 def _trim(old: str, new: str, a0: int, a1: int, b0: int, b1: int) -> tuple[int, int, int]:
-    """Cut the common start and end off two spans: the new start in `old`, and both new ends. The start in `new`
-    moves by as much as the one in `old`."""
+    """Cut the common start and end off two spans: the new start in `old`, and both new ends. The start in
+    `new` moves by as much as the one in `old`."""
     front = _common(old, new, a0, b0, min(a1 - a0, b1 - b0))
     while front and not (_may_divide(old, a0 + front) and _may_divide(new, b0 + front)):
         front -= 1
@@ -137,8 +137,9 @@ def _common_end(a: str, b: str, i: int, j: int, limit: int) -> int:
 def rebase(
     edits: Sequence[Edit], changes: Iterable[Sequence[Edit]], regions: Sequence[Span] = ()
 ) -> tuple[Edit, ...] | None:
-    """`edits` moved over `changes`, sets of edits that were applied to the text one after the other. None where
-    a change altered the text of an edit or of a region, or inserted at its ends: the edit's reason is gone."""
+    """`edits` moved over `changes`, sets of edits that were applied to the text one after the other. None
+    where a change altered the text of an edit or of a region, or inserted at its ends: the edit's reason is
+    gone then."""
     guarded = [*regions, *(edit.span for edit in edits)]
     for change_set in changes:
         if any(_disturbs(change, span) for change in change_set for span in guarded):

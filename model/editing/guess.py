@@ -27,7 +27,8 @@ _FUNCTION = {
     "python": r"(?:async\s+)?def\b",
     "ecma": (
         r"(?:export\s+|default\s+|async\s+|declare\s+)*function\b"
-        r"|(?:export\s+)?(?:const|let|var)\s+[\w$]+\s*(?::[^=]*)?=\s*(?:async\s*)?(?:function\b|\(|[\w$]+\s*=>)"
+        r"|(?:export\s+)?(?:const|let|var)\s+[\w$]+\s*(?::[^=]*)?=\s*"
+        r"(?:async\s*)?(?:function\b|\(|[\w$]+\s*=>)"
         r"|(?:(?:public|private|protected|static|async|get|set|readonly|override|abstract)\s+)*[*#]?[\w$]+"
         r"\s*(?:<[^>]*>)?\s*\([^;]*$"
         r"|[\w$.]+\s*[=:]\s*(?:async\s*)?(?:function\b|\([^)]*\)\s*=>)"
@@ -46,8 +47,8 @@ _CLASS[""] = _ANY % "class|interface|enum|struct|trait|module|impl|record|object
 _FUNCTION[""] = _ANY % "def|function|func|fn|fun|sub|proc|method|defp"
 _FAMILY = {"javascript": "ecma", "typescript": "ecma", "tsx": "ecma", "cpp": "c"}
 _NOT_A_HEADER = re.compile(
-    r"(?:if|else|for|foreach|while|do|switch|case|catch|try|finally|return|throw|new|await|yield|match|loop|with"
-    r"|select|defer|go|synchronized|assert|delete|sizeof|static_assert|super|this|goto|break|continue)\b"
+    r"(?:if|else|for|foreach|while|do|switch|case|catch|try|finally|return|throw|new|await|yield|match|loop"
+    r"|with|select|defer|go|synchronized|assert|delete|sizeof|static_assert|super|this|goto|break|continue)\b"
 )
 _PREFIX = re.compile(r"@|#\[|template\s*<")  # lines above a header that belong to it
 # A header goes on with one of these, on a line that is indented like it.
@@ -61,7 +62,7 @@ _UNINDENTED = {
 _COMMENT = re.compile(r"//|/\*|\*[ /]")
 _MAX_HEADER = 400  # characters; longer lines are data, and the patterns need not see them
 _NAME = re.compile(
-    r"(?:\b(?:def|class|function\*?|func|fn|interface|enum|struct|trait|union|record|const|let|var)\s+)([\w$]+)"
+    r"\b(?:def|class|function\*?|func|fn|interface|enum|struct|trait|union|record|const|let|var)\s+([\w$]+)"
     r"|func\s*\([^)]*\)\s*(\w+)"
 )
 _CALLED = re.compile(r"([\w$~]+)\s*(?:<[^>]*>)?\s*[(=:]")

@@ -1,7 +1,7 @@
-"""Which files may enter a prompt: not what git ignores, not what holds secrets, not what the user excludes.
+"""Which files may enter a prompt: not what git ignores, what holds secrets, or what the user excludes.
 
-The user's globs are added to the defaults and cannot take them back; nor can a `.gitignore`. Reads `.gitignore`
-files and nothing else. Knows no documents.
+The user's globs are added to the defaults and cannot take them back; nor can a `.gitignore`. Reads
+`.gitignore` files and nothing else. Knows no documents.
 """
 
 from __future__ import annotations
@@ -14,58 +14,58 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 # Matched without regard to case, on the whole path: also files outside the workspace have secrets.
-DEFAULT_GLOBS = tuple(
-    [
-        ".env",
-        ".env.*",
-        "*.env",
-        ".envrc",
-        ".netrc",
-        "_netrc",
-        ".pgpass",
-        ".npmrc",
-        ".pypirc",
-        ".htpasswd",
-        ".git-credentials",
-        ".dockercfg",
-        "*.pem",
-        "*.key",
-        "*.p12",
-        "*.pfx",
-        "*.jks",
-        "*.keystore",
-        "*.kdbx",
-        "*.ppk",
-        "*.asc",
-        "*.gpg",
-        "*.ovpn",
-        "*.tfstate",
-        "*.tfvars",
-        "id_rsa*",
-        "id_dsa*",
-        "id_ecdsa*",
-        "id_ed25519*",
-        ".ssh/",
-        ".gnupg/",
-        ".aws/",
-        ".azure/",
-        ".kube/",
-        ".docker/config.json",
-        "secret",
-        "secrets",
-        "secret.*",
-        "secrets.*",
-        "*.secret",
-        "*.secrets",
-        "credentials",
-        "credentials.*",
-        ".vault*",
-        "*service-account*.json",
-        "*service_account*.json",
-        ".git/",
-        ".hg/",
-        ".svn/",
-    ]
+DEFAULT_GLOBS = (
+    # fmt: off
+    ".env",
+    ".env.*",
+    "*.env",
+    ".envrc",
+    ".netrc",
+    "_netrc",
+    ".pgpass",
+    ".npmrc",
+    ".pypirc",
+    ".htpasswd",
+    ".git-credentials",
+    ".dockercfg",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "*.jks",
+    "*.keystore",
+    "*.kdbx",
+    "*.ppk",
+    "*.asc",
+    "*.gpg",
+    "*.ovpn",
+    "*.tfstate",
+    "*.tfvars",
+    "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
+    "id_ed25519*",
+    ".ssh/",
+    ".gnupg/",
+    ".aws/",
+    ".azure/",
+    ".kube/",
+    ".docker/config.json",
+    "secret",
+    "secrets",
+    "secret.*",
+    "secrets.*",
+    "*.secret",
+    "*.secrets",
+    "credentials",
+    "credentials.*",
+    ".vault*",
+    "*service-account*.json",
+    "*service_account*.json",
+    ".git/",
+    ".hg/",
+    ".svn/",
+    # fmt: on
 )
 
 
@@ -103,7 +103,7 @@ class IgnoreRules:
         return inside is None or not self._is_git_ignored(folder, inside)
 
     def _is_git_ignored(self, root: Path, inside: str) -> bool:
-        """Git's rules: a deeper `.gitignore` outranks a higher one, and nothing in an ignored folder returns."""
+        """Git's rules: a deeper `.gitignore` outranks a higher one; nothing in an ignored folder returns."""
         parts = inside.split("/")
         for depth in range(1, len(parts) + 1):
             verdict = None

@@ -1,7 +1,7 @@
 """Edit regions: which spans of a document a request may change, and why.
 
-Regions of more than a piece of a line cover whole lines: the first line's indentation belongs to them, the last
-line's terminator does not. Sizes come from a counter that is passed in. Knows no tokens and no LSP.
+Regions of more than a piece of a line cover whole lines: the first line's indentation belongs to them, the
+last line's terminator does not. Sizes come from a counter that is passed in. Knows no tokens and no LSP.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _region_of(text: str, definition: Definition) -> EditRegion:
 
 
 def own_lines(text: str, span: Span) -> Span:
-    """`span` grown to the ends of its lines where nothing but white space, or a `;` or `,` behind, is there."""
+    """`span` grown to the ends of its lines where only white space, or a `;` or `,` behind, is there."""
     lines = LineIndex(text)
     first, last = lines.line(lines.line_at(span.start)), lines.line(lines.line_at(span.end))
     start = span.start if text[first.start : span.start].strip() else first.start
@@ -100,8 +100,8 @@ def _error_span(tree: SyntaxTree, lines: LineIndex, problem: SyntaxProblem) -> S
 def diagnostic_region(
     tree: SyntaxTree | None, text: str, span: Span, size: Counter, limit: int
 ) -> EditRegion | None:
-    """What to change for a diagnostic at `span`: the smallest definition if `size` is within `limit`, otherwise
-    the statements around; None where nothing within the limit holds the diagnostic's start."""
+    """What to change for a diagnostic at `span`: the smallest definition if `size` is within `limit`,
+    otherwise the statements around; None where nothing within the limit holds the diagnostic's start."""
     start = min(span.start, len(text))
     definition = definition_at(tree, text, start)
     if definition is not None and size(definition.span.of(text)) <= limit:
@@ -120,7 +120,7 @@ def diagnostic_region(
 def split(
     tree: SyntaxTree | None, text: str, span: Span, size: Counter, limit: int
 ) -> tuple[EditRegion, ...]:
-    """A large region cut at its statements, packed into regions within `limit`: in order, never overlapping."""
+    """A large region cut at its statements, packed within `limit`: in order, never overlapping."""
     if tree is None:
         return _regions(split_text(text, span, size, limit))
     return _regions(split_lines(tree, span, size, limit))

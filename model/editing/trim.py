@@ -110,7 +110,7 @@ def cut_overlap(suggestion: str, rest: str, after: str) -> str:
 
 
 def _is_duplicate(suggestion: str, behind: str, length: int) -> bool:
-    """Whether the last `length` characters are those behind the cursor, and not brackets of the suggestion."""
+    """Whether the last `length` characters are those behind the cursor, not brackets of the suggestion."""
     common = behind[:length]
     if _CLOSERS.fullmatch(common):
         if any(ch in "\"'`" for ch in common):

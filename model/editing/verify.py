@@ -18,8 +18,8 @@ _FOREIGN = {"\ufffd": "U+FFFD", "\0": "NUL"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether edits may be offered. `reason` says why not, or what could not be checked; `new_problems` are the
-    syntax errors that the edits bring, as spans in the *new* text (only where `ok` is False)."""
+    """Whether edits may be offered. `reason` says why not, or what could not be checked; `new_problems` are
+    the syntax errors that the edits bring, as spans in the *new* text (only where `ok` is False)."""
 
     ok: bool
     reason: str = ""
@@ -89,8 +89,9 @@ def _wrong_indentation(old_text: str, new_text: str, edits: Sequence[Edit]) -> s
 def indentation_of(text: str) -> str | None:
     """The character that begins every indented line, a tab or a space; None where both do or no line is."""
     lines = LineIndex(text)
-    starts = {text[span.start] for span in map(lines.line, range(lines.line_count)) if span.of(text).strip(" \t")
-              and text[span.start] in " \t" and not span.of(text).startswith(" *")}  # fmt: skip
+    content = (lines.line(number).of(text) for number in range(lines.line_count))
+    # ` *` continues a block comment, in files indented with tabs too.
+    starts = {line[0] for line in content if line[:1] in (" ", "\t") and line.strip() and line[:2] != " *"}
     return starts.pop() if len(starts) == 1 else None
 
 

@@ -178,7 +178,8 @@ def test_offsets_are_characters_far_behind_other_characters() -> None:
 
 
 NAMES = {
-    "python": "Item.value Item.take Shelf.__init__ Shelf.from_json Shelf.refill best_price best_price.weight report",
+    "python": "Item.value Item.take Shelf.__init__ Shelf.from_json Shelf.refill best_price best_price.weight"
+    " report",
     "javascript": "total Cart.constructor Cart.add Cart.checkout discount names",
     "typescript": "Store.constructor Store.current Store.subscribe Store.update load clamp",
     "tsx": "Panel Panel.toggle Counter.increment Counter.render",

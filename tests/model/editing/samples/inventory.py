@@ -56,7 +56,7 @@ def best_price(prices):
 def report(shelf):
     lines = []
     for name, item in sorted(shelf.items.items()):
-        text = "%s: %d" % (name, item.count)
+        text = f"{name}: {item.count}"
         lines.append(text)
     return "\n".join(lines)
 
