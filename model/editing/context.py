@@ -1,8 +1,8 @@
 """What a prompt shows around the place of an edit: anchored windows of the file, and sections from elsewhere.
 
 A model's cache is reused only while the prompt's start stays, so the window's start lies on a grid: it moves
-in strides of half the budget, never with a keystroke. The grid looks at text alone: a syntax tree changes shape
-with every unfinished line. Budgets are in units of a counter that is passed in, called a few times on pieces
+in strides of half the budget, never with a keystroke. The grid looks at text alone: a syntax tree changes
+shape with every unfinished line. Budgets are in units of a counter that is passed in, called a few times on pieces
 about as long as the budget. Knows no tokens.
 """
 

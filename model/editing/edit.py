@@ -52,7 +52,21 @@ def minimal_edits(old: str, new: str) -> tuple[Edit, ...]:
     start, old_end, new_end = _trim(old, new, 0, len(old), 0, len(new))
     if start == old_end == new_end:
         return ()
-    return tuple(_token_edits(old, new, (start, old_end, start, new_end)))
+    front, back = _to_whole_lines(old, start, old_end)
+    return tuple(_token_edits(old, new, (start - front, old_end + back, start - front, new_end + back)))
+
+
+_MAX_WIDENING = 2000  # characters; a longer line is data, and comparing it whole costs time
+
+
+def _to_whole_lines(old: str, start: int, end: int) -> tuple[int, int]:
+    """How far to widen a changed span so that it holds whole lines: half lines are compared badly."""
+    line_start = max(old.rfind("\n", 0, start), old.rfind("\r", 0, start)) + 1
+    match = re.compile(r"\r\n|\r|\n").search(old, end)
+    line_end = match.end() if match else len(old)
+    if start - line_start > _MAX_WIDENING or line_end - end > _MAX_WIDENING:
+        return 0, 0
+    return start - line_start, line_end - end
 
 
 _Box = tuple[int, int, int, int]  # old start, old end, new start, new end

@@ -14,8 +14,8 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 # Matched without regard to case, on the whole path: also files outside the workspace have secrets.
+# fmt: off
 DEFAULT_GLOBS = (
-    # fmt: off
     ".env",
     ".env.*",
     "*.env",
@@ -65,8 +65,8 @@ DEFAULT_GLOBS = (
     ".git/",
     ".hg/",
     ".svn/",
-    # fmt: on
 )
+# fmt: on
 
 
 class IgnoreRules:

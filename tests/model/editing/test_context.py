@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.editing.context import Budgets, Notice, Section, Surroundings, Window, sections, window
+from model.editing.context import Budgets, Counter, Notice, Section, Surroundings, Window, sections, window
 from model.editing.source import Span
 from model.editing.syntax import parse
 
@@ -43,7 +43,7 @@ def test_windows_keep_their_budgets_and_places(
     assert count(view.rest.of(text)) + count(view.suffix.of(text)) <= after
 
 
-def starts_while_typing(head: str, typed: str, tail: str, count, budget: int) -> list[int]:  # type: ignore[no-untyped-def]
+def starts_while_typing(head: str, typed: str, tail: str, count: Counter, budget: int) -> list[int]:
     starts: list[int] = []
     for length in range(len(typed) + 1):
         at = len(head) + length

@@ -69,6 +69,12 @@ def test_a_change_of_indentation_touches_indentation_only() -> None:
     assert [(edit.span.of(old), edit.new) for edit in minimal_edits(old, new)] == [("", "  "), ("", "  ")]
 
 
+def test_blank_lines_between_two_changes_stay() -> None:
+    old = "    return a + 1\n\ndef g(b):\n"
+    new = "    return a + 11\n\ndef g(b:\n"
+    assert [(edit.span.of(old), edit.new) for edit in minimal_edits(old, new)] == [("", "1"), (")", "")]
+
+
 def test_equal_texts_give_no_edit() -> None:
     assert minimal_edits("a\r\n", "a\r\n") == ()
 
