@@ -27,7 +27,8 @@ _FUNCTION = {
     "python": r"(?:async\s+)?def\b",
     "ecma": (
         r"(?:export\s+|default\s+|async\s+|declare\s+)*function\b"
-        r"|(?:export\s+)?(?:const|let|var)\s+[\w$]+\s*(?::[^=]*)?=\s*(?:async\s*)?(?:function\b|\(|[\w$]+\s*=>)"
+        r"|(?:export\s+)?(?:const|let|var)\s+[\w$]+\s*(?::[^=]*)?=\s*"
+        r"(?:async\s*)?(?:function\b|\(|[\w$]+\s*=>)"
         r"|(?:(?:public|private|protected|static|async|get|set|readonly|override|abstract)\s+)*[*#]?[\w$]+"
         r"\s*(?:<[^>]*>)?\s*\([^;]*$"
         r"|[\w$.]+\s*[=:]\s*(?:async\s*)?(?:function\b|\([^)]*\)\s*=>)"
@@ -41,10 +42,13 @@ _FUNCTION = {
         r"|[^();=]*\)[^;]*$"  # its opening parenthesis is missing
     ),
 }
+_ANY = r"(?:[\w@]+\s+)*?(?:%s)\s+\w"  # for languages of which we know nothing
+_CLASS[""] = _ANY % "class|interface|enum|struct|trait|module|impl|record|object"
+_FUNCTION[""] = _ANY % "def|function|func|fn|fun|sub|proc|method|defp"
 _FAMILY = {"javascript": "ecma", "typescript": "ecma", "tsx": "ecma", "cpp": "c"}
 _NOT_A_HEADER = re.compile(
-    r"(?:if|else|for|foreach|while|do|switch|case|catch|try|finally|return|throw|new|await|yield|match|loop|with"
-    r"|select|defer|go|synchronized|assert|delete|sizeof|static_assert|super|this|goto|break|continue)\b"
+    r"(?:if|else|for|foreach|while|do|switch|case|catch|try|finally|return|throw|new|await|yield|match|loop"
+    r"|with|select|defer|go|synchronized|assert|delete|sizeof|static_assert|super|this|goto|break|continue)\b"
 )
 _PREFIX = re.compile(r"@|#\[|template\s*<")  # lines above a header that belong to it
 # A header goes on with one of these, on a line that is indented like it.
@@ -58,7 +62,7 @@ _UNINDENTED = {
 _COMMENT = re.compile(r"//|/\*|\*[ /]")
 _MAX_HEADER = 400  # characters; longer lines are data, and the patterns need not see them
 _NAME = re.compile(
-    r"(?:\b(?:def|class|function\*?|func|fn|interface|enum|struct|trait|union|record|const|let|var)\s+)([\w$]+)"
+    r"\b(?:def|class|function\*?|func|fn|interface|enum|struct|trait|union|record|const|let|var)\s+([\w$]+)"
     r"|func\s*\([^)]*\)\s*(\w+)"
 )
 _CALLED = re.compile(r"([\w$~]+)\s*(?:<[^>]*>)?\s*[(=:]")
@@ -74,7 +78,8 @@ class _Line:
 
 
 def guess_definition(text: str, offset: int, language: str) -> Definition | None:
-    """The definition whose indentation holds `offset`; None where no header is above it."""
+    """The definition whose indentation holds `offset`; None where no header is above it. An empty `language`
+    stands for one that has no grammar here: common keywords then tell headers."""
     lines = LineIndex(text)
     at = lines.line_at(min(max(0, offset), len(text)))
     header = _find_header(lines, at, language)
@@ -181,12 +186,15 @@ def _opened(code: str) -> int:
 def _is_call(lines: LineIndex, number: int, line: _Line, language: str) -> bool:
     """Whether what looks like a C-like header is a call, perhaps over several lines: no brace and nothing
     deeper follows it."""
-    if language in ("python", "go", "rust"):
+    if language in ("", "python", "go", "rust"):
         return False
     above = _next(lines, number, -1, language)
-    if above is not None and _opened(line.code) < 0:
-        if _opened(above.code) > 0 or above.code.endswith((",", "(", "&&", "||", "+")):
-            return True  # the end of what began above
+    if above is None or _opened(line.code) >= 0:
+        goes_on = False
+    else:
+        goes_on = _opened(above.code) > 0 or above.code.endswith((",", "(", "&&", "||", "+"))
+    if goes_on:
+        return True  # the end of what began above
     if "{" in line.code:
         return False
     below = _next(lines, number, 1, language)
@@ -225,7 +233,7 @@ def _find_end(lines: LineIndex, header: int, language: str) -> int:
             last, in_body = number, True
         elif not is_python and _CLOSER.match(line.code) and line.indent == top.indent:
             last = number
-            if line.code.startswith("}") and "{" not in line.code:
+            if line.code.startswith(("}", "end")) and "{" not in line.code:
                 break
         elif line.indent == top.indent and _TRANSPARENT.match(line.code) and not (is_python and in_body):
             last = number

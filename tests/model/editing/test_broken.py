@@ -68,8 +68,8 @@ def open_string(code: str) -> str:
     return code[:at] + code[at + 1 :] if at >= 0 else code
 
 
-# What indentation cannot tell: a header without `(` and parameters over several lines; a missing brace where the
-# next one closes a namespace that is not indented.
+# What indentation cannot tell: a header without `(` and parameters over several lines; a missing brace where
+# the next one closes a namespace that is not indented.
 NOT_FOUND = {
     ("drop_header_open_paren", "list.c", "list_free"),
     ("drop_last_brace", "buffer.cpp", "largest"),

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 LIMIT = 100  # items per shelf
 
@@ -43,7 +43,7 @@ class Shelf:
                 item.count += await source.fetch(item.name, missing)
 
 
-@lru_cache(maxsize=None)
+@cache
 def best_price(prices):
     def weight(price):
         return price.value / price.days
@@ -56,7 +56,7 @@ def best_price(prices):
 def report(shelf):
     lines = []
     for name, item in sorted(shelf.items.items()):
-        text = "%s: %d" % (name, item.count)
+        text = f"{name}: {item.count}"
         lines.append(text)
     return "\n".join(lines)
 
