@@ -15,6 +15,8 @@ class Canvas:
 
     settled: tuple[int, ...]
     ids: tuple[int, ...]
+    logp: float = 0.0
+    """Sum of the log-probabilities at which the tokens so far were committed."""
 
     @property
     def masks(self) -> list[int]:

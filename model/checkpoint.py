@@ -25,13 +25,19 @@ class ModelError(Exception):
 
 @dataclass(frozen=True)
 class Decoding:
-    """How this checkpoint decodes best, calibrated on held-out projects after training."""
+    """How this checkpoint decodes best, calibrated on held-out projects after training.
+
+    Thresholds are probabilities; `fill_limit`, `prefix`, `suffix` and `sections` are budgets in tokens.
+    """
 
     tau_mask: float = 0.9
     tau_edit: float = 0.9
     tau_edit_mask: float = 0.5
     min_confidence: float = 0.0
     fill_limit: int = 64
+    prefix: int = 256
+    suffix: int = 64
+    sections: int = 64
 
 
 @dataclass(frozen=True)

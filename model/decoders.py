@@ -53,7 +53,6 @@ class Job:
     end: int = field(default=EOS)
     inspect: Inspect | None = None
     rounds: int = 8
-    start_with: Sequence[int] = ()
 
 
 _NOTHING = Canvas((), ())
@@ -72,14 +71,15 @@ def fill(job: Job, cache: KVCache, policy: Policy) -> Decoder:
     """Blocks of masks after the prompt, each denoised and then committed with the next block's first pass."""
     pending = yield from _prefill(job, cache)
     settled: list[int] = []
+    logp = 0.0
     while True:
         size = min(job.block, job.limit - len(settled))
-        ids = [*job.start_with, *[MASK] * size][:size] if not settled else [MASK] * size
-        canvas = yield from _denoise(Canvas(tuple(settled), tuple(ids)), pending, policy)
+        canvas = yield from _denoise(Canvas(tuple(settled), (MASK,) * size, logp), pending, policy)
+        logp = canvas.logp
         settled, pending = [*settled, *before_end(canvas.ids)], list(canvas.ids)
         if EOS in canvas.ids or len(settled) >= job.limit:
             break
-    return (yield from _mend_fill(job, cache, settled, canvas, policy))
+    return (yield from _mend_fill(job, cache, Canvas(tuple(settled), (), logp), policy))
 
 
 def _denoise(
@@ -94,7 +94,8 @@ def _denoise(
             "denoise", pending, canvas.ids, [len(pending) + i for i in positions], canvas, "fill"
         )
         pending = ()
-        canvas = Canvas(canvas.settled, _committed(canvas.ids, positions, found, policy, banned))
+        ids, logp = _committed(canvas.ids, positions, found, policy, banned)
+        canvas = Canvas(canvas.settled, ids, canvas.logp + logp)
         repeats = canvas.ids in seen  # nothing changed, or a cycle
         if canvas.is_finished and (repeats or len(seen) > 2 * len(canvas.ids)):
             break
@@ -108,14 +109,20 @@ def _committed(
     found: Candidates,
     policy: Policy,
     banned: dict[int, set[int]] | None = None,
-) -> tuple[int, ...]:
-    """`ids` with the policy's choice written in: tokens for a fill, labels for an edit."""
+) -> tuple[tuple[int, ...], float]:
+    """`ids` with the policy's choice written in (tokens for a fill, labels for an edit), and the choice's
+    log-probability."""
     current = np.array(ids)[list(positions)]
-    choice = policy(View(np.array(positions), current, without(found, positions, banned), len(ids)))
+    found = without(found, positions, banned)
+    choice = policy(View(np.array(positions), current, found, len(ids)))
     result = list(ids)
+    row_of = {position: row for row, position in enumerate(positions)}
+    logp = 0.0
     for position, token in zip(choice.positions.tolist(), choice.tokens.tolist(), strict=True):
         result[position] = int(token)
-    return tuple(result)
+        row = row_of[position]
+        logp += float(found.logp_RK[row][found.ids_RK[row] == token].max(initial=-30.0))
+    return tuple(result), logp
 
 
 def without(found: Candidates, positions: Sequence[int], banned: dict[int, set[int]] | None) -> Candidates:
@@ -130,21 +137,20 @@ def without(found: Candidates, positions: Sequence[int], banned: dict[int, set[i
     return Candidates(ids, logp, found.entropy_R)
 
 
-def _mend_fill(job: Job, cache: KVCache, tokens: list[int], canvas: Canvas, policy: Policy) -> Decoder:
+def _mend_fill(job: Job, cache: KVCache, done: Canvas, policy: Policy) -> Decoder:
     """Syntax-guided remasking: tokens that break the file are masked again and denoised with the rest fixed."""
-    done = Canvas(tuple(tokens), ())
     banned: dict[int, set[int]] = {}
     for _ in range(2):
-        bad = list(job.inspect(tokens)) if job.inspect and tokens else []
+        tokens = done.tokens
+        bad = set(job.inspect(tokens)) if job.inspect and tokens else set[int]()
         if not bad or len(tokens) > 2 * job.block:
-            return done
+            break
         cache.truncate(len(job.prompt))
         for i in bad:
             banned.setdefault(i, set()).add(tokens[i])
-        ids = [MASK if i in set(bad) else t for i, t in enumerate(tokens)]
-        canvas = yield from _denoise(Canvas((), (*ids, EOS)), (), policy, banned)
-        tokens = before_end(canvas.ids)
-        done = Canvas(tuple(tokens), ())
+        ids = (*(MASK if i in bad else t for i, t in enumerate(tokens)), EOS)
+        canvas = yield from _denoise(Canvas((), ids, done.logp), (), policy, banned)
+        done = Canvas(tuple(before_end(canvas.ids)), (), canvas.logp)
     return done
 
 
@@ -159,7 +165,7 @@ def edit(job: Job, cache: KVCache, policy: InsertDelete) -> Decoder:
             break
         ids = tuple(MASK if i in bad else t for i, t in enumerate(canvas.ids))
         banned = {i: {canvas.ids[i]} for i in bad}
-        canvas = yield from _edit_rounds(job, Canvas((), ids), (), policy, banned)
+        canvas = yield from _edit_rounds(job, Canvas((), ids, canvas.logp), (), policy, banned)
     return canvas
 
 
@@ -176,13 +182,13 @@ def _edit_rounds(
         # In the last round whatever is still masked is decided by its best label.
         now = policy if round_number < job.rounds else InsertDelete(tau_mask=0.0, tau_edit=1.0)
         first = banned if round_number == 1 else None  # later rounds may have moved the positions
-        labels = _committed(canvas.ids, positions, found, now, first)
-        canvas = Canvas((), tuple(apply_labels(labels, canvas.ids)))
+        labels, logp = _committed(canvas.ids, positions, found, now, first)
+        canvas = Canvas((), tuple(apply_labels(labels, canvas.ids)), canvas.logp + logp)
         if canvas.ids in seen:
             break
         seen.add(canvas.ids)
     if MASK in canvas.ids:
-        canvas = Canvas((), tuple(t for t in canvas.ids if t != MASK))
+        canvas = Canvas((), tuple(t for t in canvas.ids if t != MASK), canvas.logp)
     return canvas
 
 
@@ -190,14 +196,17 @@ def autoregress(job: Job, cache: KVCache) -> Decoder:
     """Greedy, one token a step, from the causal rows."""
     pending: Sequence[int] = yield from _prefill(job, cache)
     tokens: list[int] = []
+    logp = 0.0
     while len(tokens) < job.limit:
-        found = yield Forward("causal", pending, (), [len(pending) - 1], Canvas(tuple(tokens), ()), "causal")
+        state = Canvas(tuple(tokens), (), logp)
+        found = yield Forward("causal", pending, (), [len(pending) - 1], state, "causal")
         token = int(found.best[0])
+        logp += float(found.logp_RK[0, 0])
         if token == job.end:
             break
         tokens.append(token)
         pending = [token]
-    return Canvas(tuple(tokens), ())
+    return Canvas(tuple(tokens), (), logp)
 
 
 def speculate(job: Job, cache: KVCache, draft_steps: int = 1) -> Decoder:

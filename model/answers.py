@@ -1,0 +1,112 @@
+"""From decoded tokens to edits that may be offered: text, trimming, smallest edits, verdict.
+
+Knows no network; what is wrong with a candidate also tells the decoder which tokens to mask again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp
+
+from model.canvas import count_text
+from model.decoders import Inspect
+from model.editing.edit import Edit, minimal_edits
+from model.editing.line_ends import normalise, restore
+from model.editing.source import LineIndex, Span
+from model.editing.syntax import SyntaxTree
+from model.editing.trim import trim
+from model.editing.verify import Verdict, judge
+from model.questions import Question
+from model.request import Complete, Request
+from model.sampler import Lane
+from model.tokenizer import Tokenizer
+
+_MOSTLY = 0.6
+"""Above this share of bad tokens, masking them again would mean starting over."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Turns the answers to one request into edits of its document."""
+
+    request: Request
+    tree: SyntaxTree | None
+    tokenizer: Tokenizer
+
+    def edits(self, question: Question, tokens: Sequence[int]) -> tuple[Edit, ...]:
+        """The smallest edits that write an answer into its region; none where it changes nothing."""
+        text, span = self.request.document.text, question.region.span
+        new = self.tokenizer.decode(tokens)
+        task = self.request.task
+        if isinstance(task, Complete):
+            new = self._completion(task, span, new)
+            return (Edit(span.start, span.end, new),) if new and new != span.of(text) else ()
+        original = span.of(text)
+        written = restore(new, original, text)
+        return tuple(Edit(span.start + e.start, span.start + e.end, e.new) for e in minimal_edits(original, written))
+
+    def _completion(self, task: Complete, span: Span, new: str) -> str:
+        text = self.request.document.text
+        lines = LineIndex(text)
+        line = lines.line(lines.line_at(span.start))
+        before = text[line.start : span.start] + task.start_with
+        rest = text[span.end : lines.line(lines.line_at(span.end)).end]
+        after = normalise(text[lines.full_line(lines.line_at(span.end)).end :][:4000])
+        kept = trim(new, before, rest, after, task.multiline, self.request.document.language)
+        if not kept:
+            return ""
+        return restore(task.start_with + kept, "", text)
+
+    def verdict(self, edits: Sequence[Edit], regions: Sequence[Span]) -> Verdict:
+        return judge(self.request.document.text, self.tree, edits, regions)
+
+    def inspector(self, question: Question) -> Inspect | None:
+        """A function from an answer's tokens to those under new syntax errors; None without a grammar."""
+        if self.tree is None:
+            return None
+
+        def inspect(tokens: Sequence[int]) -> Sequence[int]:
+            edits = self.edits(question, tokens)
+            if not edits:
+                return ()
+            verdict = self.verdict(edits, [question.region.span])
+            if verdict.ok or not verdict.new_problems:
+                return ()
+            start = question.region.span.start
+            bad = [
+                i
+                for i, (a, b) in enumerate(self.tokenizer.spans(tokens))
+                if any(p.start <= start + b and start + a <= p.end for p in verdict.new_problems)
+            ]
+            return bad if len(bad) <= _MOSTLY * len(tokens) else ()
+
+        return inspect
+
+    def accepted(self, answers: Sequence[tuple[Question, Lane]]) -> tuple[list[Edit], list[str]]:
+        """The edits of all answers whose whole passes the verdict, and the reasons against the others.
+
+        Answers are first judged together; only if that fails, one after the other.
+        """
+        proposed = [(q, self.edits(q, lane.canvas.tokens)) for q, lane in answers]
+        proposed = [(q, e) for q, e in proposed if e]
+        spans = [q.region.span for q, _ in proposed]
+        together = [edit for _, edits in proposed for edit in edits]
+        if not together or self.verdict(together, spans).ok:
+            return together, []
+        kept: list[Edit] = []
+        reasons: list[str] = []
+        for _, edits in proposed:
+            verdict = self.verdict([*kept, *edits], spans)
+            if verdict.ok:
+                kept += edits
+            else:
+                reasons.append(verdict.reason)
+        return kept, reasons
+
+
+def confidence(answers: Sequence[tuple[Question, Lane]]) -> float:
+    """The geometric mean of the probabilities at which the answers' tokens were committed."""
+    total = sum(lane.canvas.logp for _, lane in answers)
+    tokens = sum(max(1, count_text(lane.canvas.tokens)) for _, lane in answers)
+    return exp(total / max(1, tokens))

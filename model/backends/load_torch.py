@@ -1,0 +1,23 @@
+"""Loading a checkpoint into the PyTorch back end."""
+
+from __future__ import annotations
+
+import torch
+from safetensors.torch import load_file
+
+from model.backends.torch import TorchBackend
+from model.checkpoint import Checkpoint, ModelError
+from model.quantize import dequantize
+from model.transformer import Transformer
+
+
+def load_torch(checkpoint: Checkpoint, device: str = "auto") -> TorchBackend:
+    """Dequantise onto `device` (`auto`: a GPU if there is one), bf16 on a GPU; raises ModelError."""
+    chosen = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        network = Transformer(checkpoint.config)
+        network.load_state_dict(dequantize(load_file(checkpoint.weights), checkpoint.config))
+        network = network.to(chosen, torch.bfloat16 if chosen.startswith("cuda") else torch.float32)
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(f"{checkpoint.weights} cannot be loaded on {chosen!r}: {error}") from error
+    return TorchBackend(network)

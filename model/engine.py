@@ -1,0 +1,189 @@
+"""The engine: one request, one way through. Read this file first.
+
+    Request -> Reader.questions   which regions may change, and a prompt for each     model/questions.py
+            -> sampler.Run        all regions denoised as one batch, step by step     model/sampler.py
+            -> Writer.accepted    text, smallest edits, the syntax tree's verdict     model/answers.py
+            -> Proposal
+
+`propose` drives a run to its end; the server's worker drives `step` itself, to serve several requests in turn.
+Knows NumPy and a back end's interface; neither torch nor LSP.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from model.answers import Writer, confidence
+from model.backends.interface import Backend
+from model.cache import PrefixStore
+from model.checkpoint import EMBEDDED, Checkpoint, Decoding, ModelError, open_checkpoint
+from model.decoders import autoregress, edit, fill, speculate
+from model.editing.syntax import try_parse
+from model.policies import InsertDelete, Policy, Threshold
+from model.questions import DeclinedError, Question, Reader
+from model.request import Complete, Cost, Progress, Proposal, Request
+from model.sampler import Run as SamplerRun
+from model.sampler import Start
+from model.tokenizer import Tokenizer
+
+__all__ = ["DiffusionEngine", "EngineRun", "Mode", "ModelError", "load_engine"]
+
+Mode = Literal["diffusion", "autoregressive", "speculative"]
+
+
+class DiffusionEngine:
+    """A loaded model. One thread at a time runs it."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        tokenizer: Tokenizer,
+        decoding: Decoding,
+        mode: Mode = "diffusion",
+        fill_policy: Policy | None = None,
+    ) -> None:
+        self.backend = backend
+        self.reader = Reader(tokenizer, backend.config, decoding)
+        self.store = PrefixStore(backend.new_cache)
+        self._fill: Policy = fill_policy or Threshold(decoding.tau_mask)
+        self._edit = InsertDelete(decoding.tau_edit_mask, decoding.tau_edit)
+        self._mode = mode
+
+    @property
+    def description(self) -> str:
+        config = self.backend.config
+        return f"{config.name} ({config.parameters / 1e6:.1f}M weights), {self.backend.description}"
+
+    def start(self, request: Request) -> EngineRun:
+        """Begin a request; the network has not run yet."""
+        return EngineRun(self, request)
+
+    def propose(
+        self,
+        request: Request,
+        deadline: float | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Proposal:
+        """Run a request to its end, a stop, or `deadline` (`time.monotonic()` seconds)."""
+        run = self.start(request)
+        while run.step():
+            if should_stop():
+                return Proposal("stopped", message="cancelled", cost=run.cost)
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+        return run.proposal()
+
+    def decoder(self, is_fill: bool) -> Start:
+        """How to decode in this engine's mode."""
+        if self._mode == "autoregressive":
+            return autoregress
+        if self._mode == "speculative":
+            return speculate
+        return partial(fill, policy=self._fill) if is_fill else partial(edit, policy=self._edit)
+
+
+class EngineRun:
+    """One request on its way. `step` is one forward; `proposal` the best verified answer so far."""
+
+    def __init__(self, engine: DiffusionEngine, request: Request) -> None:
+        self._began = time.perf_counter()
+        self._declined = ""
+        self._questions: list[Question] = []
+        document = request.document
+        self._tree = document.tree or try_parse(document.text, document.language)
+        self._writer = Writer(request, self._tree, engine.reader.tokenizer)
+        self._minimum = engine.reader.decoding.min_confidence if isinstance(request.task, Complete) else 0.0
+        try:
+            self._questions = engine.reader.questions(request, self._tree)
+        except DeclinedError as declined:
+            self._declined = str(declined)
+        config = engine.backend.config
+        jobs = [q.job(config, self._writer.inspector(q)) for q in self._questions]
+        is_fill = isinstance(request.task, Complete)
+        self._sampler = SamplerRun(engine.backend, jobs, engine.decoder(is_fill), engine.store)
+
+    def step(self) -> bool:
+        return not self._declined and self._sampler.step()
+
+    @property
+    def sampler(self) -> SamplerRun:
+        """The decoding loop, for clients that watch it."""
+        return self._sampler
+
+    @property
+    def cost(self) -> Cost:
+        run = self._sampler
+        spent = (time.perf_counter() - self._began) * 1000
+        return Cost(run.forwards, run.prefills, run.tokens, spent)
+
+    @property
+    def progress(self) -> Progress:
+        done = sum(lane.is_finished for lane in self._sampler.lanes)
+        return Progress(done, len(self._questions), f"{done} of {len(self._questions)} regions")
+
+    def proposal(self) -> Proposal:
+        """The answer as it stands: a fill's prefix before its first mask, and every finished region."""
+        if self._declined:
+            return Proposal("declined", message=self._declined, cost=self.cost)
+        pairs = list(zip(self._questions, self._sampler.lanes, strict=False))
+        usable = [(q, lane) for q, lane in pairs if lane.is_finished or q.source is None]
+        sure = confidence(usable)
+        edits, reasons = self._writer.accepted(usable)
+        if not edits:
+            if reasons:
+                return Proposal("rejected", message="; ".join(dict.fromkeys(reasons)), cost=self.cost)
+            finished = self._sampler.is_finished
+            status, why = ("unchanged", "the model would change nothing") if finished else ("stopped", "out of time")
+            return Proposal(status, message=why, cost=self.cost)
+        if sure < self._minimum:
+            return Proposal("rejected", message="not confident enough", confidence=sure, cost=self.cost)
+        unread = len(self._questions) - len(usable)
+        note = f"{unread} regions were not reached" if unread else ""
+        return Proposal("offered", tuple(sorted(edits)), note, sure, self.cost)
+
+
+def load_engine(
+    model: str | None = None,
+    backend: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Callable[[str, float], None] | None = None,
+    mode: Mode = "diffusion",
+) -> DiffusionEngine:
+    """Load a checkpoint folder (None: the embedded one); raises ModelError with what to do.
+
+    `backend` is `onnx` (CPU, the default), `torch` (for a GPU, needs an extra), or `auto`: torch only where a
+    GPU is asked for. `progress` hears what is being done and the share that is done.
+    """
+    tell = progress or (lambda message, share: None)
+    tell("reading the model", 0.1)
+    checkpoint = open_checkpoint(Path(model).expanduser() if model else EMBEDDED)
+    tokenizer = checkpoint.tokenizer()
+    tell("loading the network", 0.4)
+    network = load_backend(checkpoint, backend, device, threads)
+    tell("ready", 1.0)
+    return DiffusionEngine(network, tokenizer, checkpoint.decoding, mode)
+
+
+def load_backend(checkpoint: Checkpoint, backend: str, device: str, threads: int | None) -> Backend:
+    """The back end of that name on that device; raises ModelError where either is unknown or missing."""
+    if backend not in ("auto", "onnx", "torch"):
+        raise ModelError(f"unknown back end {backend!r}: choose auto, onnx or torch")
+    wants_gpu = device not in ("auto", "cpu")
+    if backend == "onnx" and wants_gpu:
+        raise ModelError(f"the ONNX back end runs on the CPU only; choose backend torch for device {device!r}")
+    if backend == "torch" or (backend == "auto" and wants_gpu):
+        try:
+            from model.backends.load_torch import load_torch
+        except ImportError as error:
+            raise ModelError(
+                f"the PyTorch back end cannot be imported ({error}); install redraft[gpu] or choose backend onnx"
+            ) from error
+        return load_torch(checkpoint, device)
+    from model.backends.onnx import OnnxBackend
+
+    return OnnxBackend(checkpoint, threads)
