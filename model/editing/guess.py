@@ -89,11 +89,7 @@ def guess_definition(text: str, offset: int, language: str) -> Definition | None
     top = _line(lines, number)
     assert top is not None
     last = _find_end(lines, number, language)
-    first = number
-    while first > 0 and (above := _line(lines, first - 1)) and above.indent == top.indent:
-        if not _PREFIX.match(above.code):
-            break
-        first -= 1
+    first = _first_line(lines, number, top.indent, language)
     if kind == "function" and _is_in_class(lines, number, top.indent, language):
         kind = "method"
     first_line = _line(lines, first)
@@ -102,6 +98,20 @@ def guess_definition(text: str, offset: int, language: str) -> Definition | None
     end = end_line.span.end if end_line else lines.line(last).end
     end -= text[end - 1] == ","  # of an object's property
     return Definition(Span(start, max(start, end)), _name(top.code), kind)
+
+
+def _first_line(lines: LineIndex, header: int, indent: int, language: str) -> int:
+    """The line where the decorators or attributes of a header begin, which may go over several lines."""
+    first = header
+    for number in range(header - 1, max(-1, header - 40), -1):
+        line = _line(lines, number)
+        if line is None or line.indent < indent:
+            break
+        if line.indent == indent and _PREFIX.match(line.code):
+            first = number
+        elif line.indent == indent and not _says_nothing(line, language) and not _CLOSER.match(line.code):
+            break
+    return first
 
 
 def looks_whole(text: str, span: Span, language: str) -> bool:
@@ -224,18 +234,19 @@ def _find_end(lines: LineIndex, header: int, language: str) -> int:
     top = _line(lines, header)
     assert top is not None
     is_python = language == "python"
-    last, in_body = header, False
+    goes_on = re.compile(r"[)\]]") if is_python else _TRANSPARENT
+    last = header
     for number in range(header + 1, lines.line_count):
         line = _line(lines, number)
         if line is None or (line.indent <= top.indent and _says_nothing(line, language)):
             continue
         if line.indent > top.indent:
-            last, in_body = number, True
+            last = number
         elif not is_python and _CLOSER.match(line.code) and line.indent == top.indent:
             last = number
             if line.code.startswith(("}", "end")) and "{" not in line.code:
                 break
-        elif line.indent == top.indent and _TRANSPARENT.match(line.code) and not (is_python and in_body):
+        elif line.indent == top.indent and goes_on.match(line.code):
             last = number
         else:
             break

@@ -134,6 +134,27 @@ def test_a_broken_function_is_found_from_each_of_its_lines(path: Path, slip: Sli
         assert found_from_every_line(text, language, target, slip) == [], target.name
 
 
+def test_decorators_and_parameters_over_several_lines_belong_to_a_broken_function() -> None:
+    code = """@mark.skip(
+    reason="x",
+)
+# why
+@other
+def f(
+    a,
+    b,
+) -> int:
+    return (a + b
+
+x = 1
+"""
+    tree = parse(code, "python")
+    for place in ("a,", ") ->", "return"):
+        found = tree.enclosing_definition(code.index(place))
+        assert found is not None
+        assert found.span.of(code) == code[: code.index("\n\nx = 1")]
+
+
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_other_functions_are_found_while_one_is_broken(path: Path) -> None:
     language = language_of(path.name)
