@@ -51,8 +51,9 @@ _NOT_A_HEADER = re.compile(
     r"|with|select|defer|go|synchronized|assert|delete|sizeof|static_assert|super|this|goto|break|continue)\b"
 )
 _PREFIX = re.compile(r"@|#\[|template\s*<")  # lines above a header that belong to it
+_RETURN_TYPE = re.compile(r"(?!(?:else|do|try|return|break|continue)\b)[A-Za-z_][\w\s*&:<>]*(?<!:)")
 # A header goes on with one of these, on a line that is indented like it.
-_TRANSPARENT = re.compile(r"[{)\]]|where\b|->|:\s*\w+\(")
+_TRANSPARENT = re.compile(r"[{)\]]|\}\)|where\b|->|:\s*\w+\(")
 _CLOSER = re.compile(r"[}\])]|end\b")
 # Lines whose indentation says nothing: comments, and in C the preprocessor, access and goto labels.
 _UNINDENTED = {
@@ -107,7 +108,7 @@ def _first_line(lines: LineIndex, header: int, indent: int, language: str) -> in
         line = _line(lines, number)
         if line is None or line.indent < indent:
             break
-        if line.indent == indent and _PREFIX.match(line.code):
+        if line.indent == indent and _is_lead(line, language):
             first = number
         elif line.indent == indent and not _says_nothing(line, language) and not _CLOSER.match(line.code):
             break
@@ -119,7 +120,7 @@ def looks_whole(text: str, span: Span, language: str) -> bool:
     indented so; if not, its closing brace is probably that of something around it or after it."""
     lines = LineIndex(text)
     number, end = lines.line_at(span.start), lines.line_at(span.end)
-    while number < end and (decorator := _line(lines, number)) and _PREFIX.match(decorator.code):
+    while number < end and (lead := _line(lines, number)) and _is_lead(lead, language):
         number += 1
     first, last = _line(lines, number), _line(lines, end)
     if language == "python" or first is None or last is None:
@@ -143,6 +144,12 @@ def _line(lines: LineIndex, number: int) -> _Line | None:
     return _Line(Span(start, start + len(code)), indent, code)
 
 
+def _is_lead(line: _Line, language: str) -> bool:
+    """Whether a line above a header belongs to it: a decorator, or in C a return type on its own line."""
+    in_c = language in ("c", "cpp") and _RETURN_TYPE.fullmatch(line.code) is not None
+    return in_c or _PREFIX.match(line.code) is not None
+
+
 def _says_nothing(line: _Line, language: str) -> bool:
     pattern = _UNINDENTED.get(_FAMILY.get(language, language), _COMMENT)
     return pattern.match(line.code) is not None
@@ -150,7 +157,7 @@ def _says_nothing(line: _Line, language: str) -> bool:
 
 def _header_kind(line: _Line, language: str) -> DefinitionKind | None:
     family = _FAMILY.get(language, language)
-    if len(line.code) > _MAX_HEADER:
+    if len(line.code) > _MAX_HEADER or line.code[0] in ")]}":
         return None
     if re.match(_CLASS[family], line.code):
         return "class"
@@ -165,9 +172,9 @@ def _find_header(lines: LineIndex, at: int, language: str) -> tuple[int, Definit
     if here is None or _says_nothing(here, language):
         around = [_next(lines, at, step, language) for step in (-1, 1)]
         limit = max(here.indent if here else 0, min(line.indent if line else 0 for line in around))
-    elif _PREFIX.match(here.code):  # on a decorator: the header below it
+    elif _is_lead(here, language):  # on a decorator: the header below it
         below = at
-        while below + 1 < lines.line_count and (line := _line(lines, below)) and _PREFIX.match(line.code):
+        while below + 1 < lines.line_count and (line := _line(lines, below)) and _is_lead(line, language):
             below += 1
         return _find_header(lines, below, language) if below != at else None
     else:
