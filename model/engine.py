@@ -137,7 +137,9 @@ class EngineRun:
             if reasons:
                 return Proposal("rejected", message="; ".join(dict.fromkeys(reasons)), cost=self.cost)
             finished = self._sampler.is_finished
-            status, why = ("unchanged", "the model would change nothing") if finished else ("stopped", "out of time")
+            status, why = (
+                ("unchanged", "the model would change nothing") if finished else ("stopped", "out of time")
+            )
             return Proposal(status, message=why, cost=self.cost)
         if sure < self._minimum:
             return Proposal("rejected", message="not confident enough", confidence=sure, cost=self.cost)
@@ -175,7 +177,9 @@ def load_backend(checkpoint: Checkpoint, backend: str, device: str, threads: int
         raise ModelError(f"unknown back end {backend!r}: choose auto, onnx or torch")
     wants_gpu = device not in ("auto", "cpu")
     if backend == "onnx" and wants_gpu:
-        raise ModelError(f"the ONNX back end runs on the CPU only; choose backend torch for device {device!r}")
+        raise ModelError(
+            f"the ONNX back end runs on the CPU only; choose backend torch for device {device!r}"
+        )
     if backend == "torch" or (backend == "auto" and wants_gpu):
         try:
             from model.backends.load_torch import load_torch

@@ -71,5 +71,6 @@ def evaluate(
         "refactor": refactorings(files, min(count, 200), seed),
     }
     return {
-        task: {kind: asdict(each) for kind, each in score(engine, cases).items()} for task, cases in tasks.items()
+        task: {kind: asdict(each) for kind, each in score(engine, cases).items()}
+        for task, cases in tasks.items()
     }

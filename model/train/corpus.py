@@ -94,10 +94,14 @@ def build_corpus(
     known = Benchmarks(_benchmark_texts(benchmarks))
     near, exact = NearDuplicates(), set[str]()
     out.mkdir(parents=True, exist_ok=True)
-    halves = {half: gzip.open(out / f"{half}.jsonl.gz", "wt", encoding="utf-8") for half in ("train", "heldout")}
+    halves = {
+        half: gzip.open(out / f"{half}.jsonl.gz", "wt", encoding="utf-8") for half in ("train", "heldout")
+    }
     try:
         for project in _projects(directories, sites, stdlib, manifest):
-            half = "heldout" if project.name != "stdlib" and _fraction(project.name) < heldout_share else "train"
+            half = (
+                "heldout" if project.name != "stdlib" and _fraction(project.name) < heldout_share else "train"
+            )
             kept = list(_capped(_filtered(project, manifest, exact, near, known), project_cap))
             if not kept:
                 continue
@@ -113,7 +117,9 @@ def build_corpus(
         for handle in halves.values():
             handle.close()
     if not any(p["half"] == "train" for p in manifest.projects.values()):
-        raise ValueError("no permissively licensed Python files found; name folders with --directory or --site")
+        raise ValueError(
+            "no permissively licensed Python files found; name folders with --directory or --site"
+        )
     (out / "manifest.json").write_text(json.dumps(manifest.as_json(), indent=1), "utf-8")
     return manifest
 
@@ -122,7 +128,9 @@ def read_half(corpus: Path, half: str) -> list[SourceFile]:
     """All files of `train` or `heldout`; raises FileNotFoundError with what to run."""
     path = corpus / f"{half}.jsonl.gz"
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: build a corpus with `redraft train corpus --out {corpus}`")
+        raise FileNotFoundError(
+            f"{path} is missing: build a corpus with `redraft train corpus --out {corpus}`"
+        )
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [SourceFile(**json.loads(line)) for line in lines]
 
