@@ -1,0 +1,212 @@
+"""Finding the function around a cursor in broken code, by indentation and keywords alone.
+
+A missing colon or bracket can make a parser lose a whole function, and that is when a user asks for a fix.
+Nearly all code is indented, so: the nearest line above with less indentation that looks like a header starts
+the definition, and it ends before the next line that is indented no deeper. Knows no tree.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from model.editing.definitions import Definition, DefinitionKind
+from model.editing.source import LineIndex, Span
+
+_TAB = 4  # columns; only comparisons within one file matter
+
+_CLASS = {
+    "python": r"class\b",
+    "ecma": r"(?:export\s+|default\s+|abstract\s+|declare\s+)*(?:class|interface|enum)\b",
+    "go": r"type\s+\w+.*\b(?:struct|interface)\b",
+    "rust": r"(?:pub(?:\([^)]*\))?\s+|unsafe\s+|default\s+)*(?:struct|enum|trait|impl|union)\b",
+    "java": r"(?:[\w@]+\s+)*?(?:class|interface|enum|record)\s+\w+",
+    "c": r"(?:typedef\s+|template\s*<.*>\s*|enum\s+)?(?:struct|class|union|enum)\s+[^;()=]*$",
+}
+_FUNCTION = {
+    "python": r"(?:async\s+)?def\b",
+    "ecma": (
+        r"(?:export\s+|default\s+|async\s+|declare\s+)*function\b"
+        r"|(?:export\s+)?(?:const|let|var)\s+[\w$]+\s*(?::[^=]*)?=\s*(?:async\s*)?(?:function\b|\(|[\w$]+\s*=>)"
+        r"|(?:(?:public|private|protected|static|async|get|set|readonly|override|abstract)\s+)*[*#]?[\w$]+"
+        r"\s*(?:<[^>]*>)?\s*\([^;]*$"
+        r"|[\w$.]+\s*[=:]\s*(?:async\s*)?(?:function\b|\([^)]*\)\s*=>)"
+    ),
+    "go": r"func\b",
+    "rust": r"(?:pub(?:\([^)]*\))?\s+|default\s+|const\s+|async\s+|unsafe\s+|extern\s+(?:\"[^\"]*\"\s+)?)*fn\b",
+    "java": r"(?:@\w+(?:\([^)]*\))?\s+)*(?:[\w.<>\[\],?&]+\s+)*[\w$]+\s*\([^;]*$",
+    "c": r"(?:[\w:<>,*&~\[\]]+[\s*&]+)*[*&]*[\w:~]+(?:operator\s*\S+)?\s*\([^;]*$|.*\boperator\s*\S+\s*\([^;]*$",
+}
+_FAMILY = {"javascript": "ecma", "typescript": "ecma", "tsx": "ecma", "cpp": "c"}
+_NOT_A_HEADER = re.compile(
+    r"(?:if|else|for|foreach|while|do|switch|case|catch|try|finally|return|throw|new|await|yield|match|loop|with"
+    r"|select|defer|go|synchronized|assert|delete|sizeof|static_assert|super|this|goto|break|continue)\b"
+)
+_PREFIX = re.compile(r"@|#\[|template\s*<")  # lines above a header that belong to it
+_TRANSPARENT = re.compile(
+    r"[{)\]]|where\b|->|:\s*\w+\("
+)  # header continued on a line of the same indentation
+_CLOSER = re.compile(r"[}\])]|end\b")
+_LABEL = re.compile(
+    r"(?:public|private|protected|signals|slots)\b[\w\s]*:|#\s*(?:if|else|elif|endif|define|pragma)"
+)
+_NAME = re.compile(
+    r"(?:\b(?:def|class|function\*?|func|fn|interface|enum|struct|trait|union|record|const|let|var)\s+|\)\s*)([\w$]+)"
+)
+_CALLED = re.compile(r"([\w$~]+)\s*(?:<[^>]*>)?\s*[(=:]")
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line that has code: its span without terminator, its indentation in columns, its stripped text."""
+
+    span: Span
+    indent: int
+    code: str
+
+
+def guess_definition(text: str, offset: int, language: str) -> Definition | None:
+    """The definition whose indentation holds `offset`; None where no header is above it."""
+    lines = LineIndex(text)
+    at = lines.line_at(min(max(0, offset), len(text)))
+    header = _find_header(lines, at, language)
+    if header is None:
+        return None
+    number, kind = header
+    top = _line(lines, number)
+    assert top is not None
+    last = _find_end(lines, number, language)
+    first = number
+    while first > 0 and (above := _line(lines, first - 1)) and above.indent == top.indent:
+        if not _PREFIX.match(above.code):
+            break
+        first -= 1
+    if kind == "function" and _is_in_class(lines, number, top.indent, language):
+        kind = "method"
+    start = lines.line(first).start
+    start += len(text[start:]) - len(text[start:].lstrip()) if first == number else 0
+    first_line = _line(lines, first)
+    start = first_line.span.start if first_line else lines.line(first).start
+    end_line = _line(lines, last)
+    end = end_line.span.end if end_line else lines.line(last).end
+    return Definition(Span(start, max(start, end)), _name(top.code), kind)
+
+
+def _line(lines: LineIndex, number: int) -> _Line | None:
+    span = lines.line(number)
+    raw = span.of(lines.text)
+    code = raw.strip()
+    if not code:
+        return None
+    lead = raw[: len(raw) - len(raw.lstrip())]
+    indent = sum(_TAB if ch == "\t" else 1 for ch in lead)
+    start = span.start + len(lead)
+    return _Line(Span(start, start + len(code)), indent, code)
+
+
+def _header_kind(line: _Line, language: str) -> DefinitionKind | None:
+    family = _FAMILY.get(language, language)
+    if re.match(_CLASS[family], line.code):
+        return "class"
+    if _NOT_A_HEADER.match(line.code):
+        return None
+    return "function" if re.match(_FUNCTION[family], line.code) else None
+
+
+def _find_header(lines: LineIndex, at: int, language: str) -> tuple[int, DefinitionKind] | None:
+    """The line number and kind of the nearest header around line `at`."""
+    here = _line(lines, at)
+    if here is None:
+        neighbours = [_next(lines, at, -1), _next(lines, at, 1)]
+        limit = min((n.indent if n else 0) for n in neighbours)
+    elif _PREFIX.match(here.code):  # on a decorator: the header below it
+        below = at
+        while below + 1 < lines.line_count and (line := _line(lines, below)) and _PREFIX.match(line.code):
+            below += 1
+        return _find_header(lines, below, language) if below != at else None
+    else:
+        kind = _header_kind(here, language)
+        if kind is not None and not _is_call(lines, at, here, language):
+            return at, kind
+        limit = here.indent + (1 if _CLOSER.match(here.code) or _TRANSPARENT.match(here.code) else 0)
+    for number in range(at - 1, -1, -1):
+        line = _line(lines, number)
+        if line is None or line.indent >= limit or _LABEL.match(line.code):
+            continue
+        kind = _header_kind(line, language)
+        if kind is not None and not _is_call(lines, number, line, language):
+            return number, kind
+        limit = line.indent + (1 if _TRANSPARENT.match(line.code) else 0)
+        if limit == 0:
+            break
+    return None
+
+
+def _is_call(lines: LineIndex, number: int, line: _Line, language: str) -> bool:
+    """Whether what looks like a C-like header is a call over several lines, or a bare call: nothing deeper and
+    no brace follows it."""
+    if language in ("python", "go", "rust") or "{" in line.code:
+        return False
+    below = _next(lines, number, 1)
+    if below is None or line.code.endswith((",", "(")):
+        # Parameters over several lines end in a brace; arguments end in a semicolon.
+        for following in range(number + 1, min(number + 12, lines.line_count)):
+            text = lines.line(following).of(lines.text)
+            if "{" in text or ";" in text:
+                return text.find(";") >= 0 and not 0 <= text.find("{") < text.find(";")
+        return True
+    return below.indent <= line.indent and not below.code.startswith("{")
+
+
+def _next(lines: LineIndex, number: int, step: int) -> _Line | None:
+    number += step
+    while 0 <= number < lines.line_count:
+        line = _line(lines, number)
+        if line is not None:
+            return line
+        number += step
+    return None
+
+
+def _find_end(lines: LineIndex, header: int, language: str) -> int:
+    """The last line of the definition that starts at line `header`."""
+    top = _line(lines, header)
+    assert top is not None
+    last, in_body = header, False
+    for number in range(header + 1, lines.line_count):
+        line = _line(lines, number)
+        if line is None:
+            continue
+        if line.indent > top.indent:
+            last, in_body = number, True
+        elif language != "python" and _CLOSER.match(line.code) and line.indent == top.indent:
+            last = number
+            if line.code.startswith("}") and "{" not in line.code:
+                break
+        elif (
+            _TRANSPARENT.match(line.code)
+            and line.indent == top.indent
+            and (language != "python" or not in_body)
+        ):
+            last = number
+        elif not (_LABEL.match(line.code) and language in ("c", "cpp")):
+            break
+    return last
+
+
+def _is_in_class(lines: LineIndex, number: int, indent: int, language: str) -> bool:
+    limit = indent
+    for above in range(number - 1, -1, -1):
+        line = _line(lines, above)
+        if line is None or line.indent >= limit:
+            continue
+        kind = _header_kind(line, language)
+        if kind is not None:
+            return kind == "class"
+        limit = line.indent + (1 if _TRANSPARENT.match(line.code) else 0)
+    return False
+
+
+def _name(code: str) -> str:
+    match = _NAME.search(code) or _CALLED.search(code)
+    return match.group(1) if match else ""
