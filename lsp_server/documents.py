@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 
 from model.editing.edit import Edit, apply
 from model.editing.source import Encoding, LineIndex, Span
-from model.editing.syntax import SyntaxTree, language_of, parse
+from model.editing.syntax import SyntaxTree, language_of, try_parse
 from model.request import Document, Snippet
 
 HISTORY = 200  # changes kept per document, for moving late results over them
@@ -33,15 +34,32 @@ class UnknownDocumentError(LookupError):
 
 
 @dataclass(frozen=True)
+class Touched:
+    """The one range that covers everything changed since a tree was made: `start..old_end` became
+    `start..new_end`."""
+
+    start: int
+    old_end: int
+    new_end: int
+
+    def then(self, edit: Edit) -> Touched:
+        """This range, widened by a further edit of the new text."""
+        start = min(self.start, edit.start)
+        beyond = max(0, edit.end - self.new_end)
+        return Touched(start, self.old_end + beyond, self.new_end + beyond + len(edit.new) - len(edit.span))
+
+
+@dataclass(frozen=True)
 class Snapshot:
-    """A document at one version."""
+    """A document at one version. `base` is the newest tree of an earlier text, `touched` what changed since."""
 
     uri: str
     version: int
     text: str
     language_id: str = ""
     encoding: Encoding = "utf-16"
-    parsed: SyntaxTree | None = field(default=None, compare=False, repr=False)
+    base: SyntaxTree | None = field(default=None, compare=False, repr=False)
+    touched: Touched | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def lines(self) -> LineIndex:
@@ -59,9 +77,23 @@ class Snapshot:
 
     @cached_property
     def tree(self) -> SyntaxTree | None:
-        if self.parsed is not None or self.language is None:
-            return self.parsed
-        return parse(self.text, self.language)
+        """The syntax tree, made at the first use; None without a grammar or for a huge text."""
+        if self.base is None:
+            return try_parse(self.text, self.language)
+        if self.touched is None:
+            return self.base
+        new = self.text[self.touched.start : self.touched.new_end]
+        return self.base.edited([Edit(self.touched.start, self.touched.old_end, new)])
+
+    def changed(self, edit: Edit, version: int) -> Snapshot:
+        """The snapshot after one edit. A tree that somebody has asked for is handed on, to be moved when needed."""
+        tree = cast("SyntaxTree | None", self.__dict__.get("tree"))
+        touched = self.touched if tree is None else None
+        base = tree or self.base
+        if base is not None:
+            touched = (touched or Touched(edit.start, edit.start, edit.start)).then(edit)
+        text = self.text[: edit.start] + edit.new + self.text[edit.end :]
+        return replace(self, version=version, text=text, base=base, touched=touched)
 
     @property
     def document(self) -> Document:
@@ -131,15 +163,15 @@ class Documents:
         self, uri: str, version: int, changes: Sequence[types.TextDocumentContentChangeEvent]
     ) -> Snapshot:
         """Apply a notification's changes in order. Raises UnknownDocumentError."""
-        before = self.get(uri)
+        snapshot = self.get(uri)
         document = self._open[uri]
-        snapshot = before
         for change in changes:
-            snapshot, edit = _apply(snapshot, change, version)
+            edit = _read_change(snapshot, change)
+            snapshot = snapshot.changed(edit, version)
             if len(document.changes) == HISTORY:
                 document.oldest = document.changes[0][0]
             document.changes.append((version, edit))
-        document.snapshot = _with_version(snapshot, version)
+        document.snapshot = replace(snapshot, version=version) if not changes else snapshot
         if changes:
             self._remember(document.snapshot, document.changes[-1][1].start)
         return document.snapshot
@@ -169,29 +201,11 @@ class Documents:
             self._recent.popitem(last=False)
 
 
-def _apply(
-    snapshot: Snapshot, change: types.TextDocumentContentChangeEvent, version: int
-) -> tuple[Snapshot, Edit]:
-    """One content change: the next snapshot and the edit that it was."""
+def _read_change(snapshot: Snapshot, change: types.TextDocumentContentChangeEvent) -> Edit:
     if isinstance(change, types.TextDocumentContentChangePartial):
         span = snapshot.span(change.range)
-        edit = Edit(span.start, span.end, change.text)
-    else:
-        edit = Edit(0, len(snapshot.text), change.text)
-    text = snapshot.text[: edit.start] + edit.new + snapshot.text[edit.end :]
-    # The tree follows the text only where somebody has asked for it.
-    old = snapshot.__dict__.get("tree") or snapshot.parsed
-    tree = old.edited([edit]) if isinstance(old, SyntaxTree) else None
-    return Snapshot(snapshot.uri, version, text, snapshot.language_id, snapshot.encoding, tree), edit
-
-
-def _with_version(snapshot: Snapshot, version: int) -> Snapshot:
-    if snapshot.version == version:
-        return snapshot
-    parsed = snapshot.__dict__.get("tree") or snapshot.parsed
-    return Snapshot(
-        snapshot.uri, version, snapshot.text, snapshot.language_id, snapshot.encoding, parsed
-    )
+        return Edit(span.start, span.end, change.text)
+    return Edit(0, len(snapshot.text), change.text)
 
 
 def _replay(edits: Sequence[Edit], text: str) -> str | None:
