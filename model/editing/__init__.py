@@ -1,1 +1,1 @@
-"""Edit logic on plain text: lines, syntax, regions, context, edits, verdicts. Knows no tokens and no model."""
+"""Edit logic on plain text: lines, syntax, regions, context, edits, verdicts. Knows no tokens, no model."""

@@ -33,9 +33,9 @@ _FUNCTION = {
         r"|[\w$.]+\s*[=:]\s*(?:async\s*)?(?:function\b|\([^)]*\)\s*=>)"
     ),
     "go": r"func\b",
-    "rust": r"(?:pub(?:\([^)]*\))?\s+|default\s+|const\s+|async\s+|unsafe\s+|extern\s+(?:\"[^\"]*\"\s+)?)*fn\b",
+    "rust": r"(?:pub(?:\([^)]*\))?\s+|default\s+|const\s+|async\s+|unsafe\s+|extern\s+(?:\"\w*\"\s+)?)*fn\b",
     "java": r"(?:@\w+(?:\([^)]*\))?\s+)*(?:[\w.<>\[\],?&]+\s+)*[\w$]+\s*\([^;]*$",
-    "c": r"(?:[\w:<>,*&~\[\]]+[\s*&]+)*[*&]*[\w:~]+(?:operator\s*\S+)?\s*\([^;]*$|.*\boperator\s*\S+\s*\([^;]*$",
+    "c": r"(?:[\w:<>,~\[\]]+[\s*&]+)*[\w:~]+\s*\([^;]*$|.*\boperator\s*\S+\s*\([^;]*$",
 }
 _FAMILY = {"javascript": "ecma", "typescript": "ecma", "tsx": "ecma", "cpp": "c"}
 _NOT_A_HEADER = re.compile(
@@ -43,15 +43,19 @@ _NOT_A_HEADER = re.compile(
     r"|select|defer|go|synchronized|assert|delete|sizeof|static_assert|super|this|goto|break|continue)\b"
 )
 _PREFIX = re.compile(r"@|#\[|template\s*<")  # lines above a header that belong to it
-_TRANSPARENT = re.compile(
-    r"[{)\]]|where\b|->|:\s*\w+\("
-)  # header continued on a line of the same indentation
+# A header goes on with one of these, on a line that is indented like it.
+_TRANSPARENT = re.compile(r"[{)\]]|where\b|->|:\s*\w+\(")
 _CLOSER = re.compile(r"[}\])]|end\b")
-_LABEL = re.compile(
-    r"(?:public|private|protected|signals|slots)\b[\w\s]*:|#\s*(?:if|else|elif|endif|define|pragma)"
-)
+# Lines whose indentation says nothing: comments, and in C the preprocessor, access and goto labels.
+_UNINDENTED = {
+    "python": re.compile(r"#"),
+    "c": re.compile(r"//|/\*|\*[ /]|#|(?:public|private|protected|signals|slots)\b[\w\s]*:|\w+:$"),
+}
+_COMMENT = re.compile(r"//|/\*|\*[ /]")
+_MAX_HEADER = 400  # characters; longer lines are data, and the patterns need not see them
 _NAME = re.compile(
-    r"(?:\b(?:def|class|function\*?|func|fn|interface|enum|struct|trait|union|record|const|let|var)\s+|\)\s*)([\w$]+)"
+    r"(?:\b(?:def|class|function\*?|func|fn|interface|enum|struct|trait|union|record|const|let|var)\s+)([\w$]+)"
+    r"|func\s*\([^)]*\)\s*(\w+)"
 )
 _CALLED = re.compile(r"([\w$~]+)\s*(?:<[^>]*>)?\s*[(=:]")
 
@@ -83,8 +87,6 @@ def guess_definition(text: str, offset: int, language: str) -> Definition | None
         first -= 1
     if kind == "function" and _is_in_class(lines, number, top.indent, language):
         kind = "method"
-    start = lines.line(first).start
-    start += len(text[start:]) - len(text[start:].lstrip()) if first == number else 0
     first_line = _line(lines, first)
     start = first_line.span.start if first_line else lines.line(first).start
     end_line = _line(lines, last)
@@ -104,8 +106,15 @@ def _line(lines: LineIndex, number: int) -> _Line | None:
     return _Line(Span(start, start + len(code)), indent, code)
 
 
+def _says_nothing(line: _Line, language: str) -> bool:
+    pattern = _UNINDENTED.get(_FAMILY.get(language, language), _COMMENT)
+    return pattern.match(line.code) is not None
+
+
 def _header_kind(line: _Line, language: str) -> DefinitionKind | None:
     family = _FAMILY.get(language, language)
+    if len(line.code) > _MAX_HEADER:
+        return None
     if re.match(_CLASS[family], line.code):
         return "class"
     if _NOT_A_HEADER.match(line.code):
@@ -131,7 +140,7 @@ def _find_header(lines: LineIndex, at: int, language: str) -> tuple[int, Definit
         limit = here.indent + (1 if _CLOSER.match(here.code) or _TRANSPARENT.match(here.code) else 0)
     for number in range(at - 1, -1, -1):
         line = _line(lines, number)
-        if line is None or line.indent >= limit or _LABEL.match(line.code):
+        if line is None or line.indent >= limit or _says_nothing(line, language):
             continue
         kind = _header_kind(line, language)
         if kind is not None and not _is_call(lines, number, line, language):
@@ -143,8 +152,8 @@ def _find_header(lines: LineIndex, at: int, language: str) -> tuple[int, Definit
 
 
 def _is_call(lines: LineIndex, number: int, line: _Line, language: str) -> bool:
-    """Whether what looks like a C-like header is a call over several lines, or a bare call: nothing deeper and
-    no brace follows it."""
+    """Whether what looks like a C-like header is a call, perhaps over several lines: no brace and nothing
+    deeper follows it."""
     if language in ("python", "go", "rust") or "{" in line.code:
         return False
     below = _next(lines, number, 1)
@@ -172,24 +181,21 @@ def _find_end(lines: LineIndex, header: int, language: str) -> int:
     """The last line of the definition that starts at line `header`."""
     top = _line(lines, header)
     assert top is not None
+    is_python = language == "python"
     last, in_body = header, False
     for number in range(header + 1, lines.line_count):
         line = _line(lines, number)
-        if line is None:
+        if line is None or (line.indent <= top.indent and _says_nothing(line, language)):
             continue
         if line.indent > top.indent:
             last, in_body = number, True
-        elif language != "python" and _CLOSER.match(line.code) and line.indent == top.indent:
+        elif not is_python and _CLOSER.match(line.code) and line.indent == top.indent:
             last = number
             if line.code.startswith("}") and "{" not in line.code:
                 break
-        elif (
-            _TRANSPARENT.match(line.code)
-            and line.indent == top.indent
-            and (language != "python" or not in_body)
-        ):
+        elif line.indent == top.indent and _TRANSPARENT.match(line.code) and not (is_python and in_body):
             last = number
-        elif not (_LABEL.match(line.code) and language in ("c", "cpp")):
+        else:
             break
     return last
 
@@ -209,4 +215,4 @@ def _is_in_class(lines: LineIndex, number: int, indent: int, language: str) -> b
 
 def _name(code: str) -> str:
     match = _NAME.search(code) or _CALLED.search(code)
-    return match.group(1) if match else ""
+    return next(group for group in match.groups() if group) if match else ""

@@ -1,5 +1,7 @@
-"""Which language a file is in, and the grammars for it. Grammars load at first use: a missing wheel is no error
-until its language is parsed. Knows file names and editors' language ids; knows nothing of trees.
+"""Which language a file is in, and the grammars for it.
+
+Grammars load at first use: a missing wheel is no error until its language is parsed. Knows file names and
+editors' language ids; knows nothing of trees.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ _EXTENSIONS = {
 _BY_EXTENSION = {f".{ext}": name for name, exts in _EXTENSIONS.items() for ext in exts.split()}
 
 
-class UnknownLanguage(KeyError):
+class UnknownLanguageError(KeyError):
     """There is no grammar under this name, or its wheel is not installed."""
 
     def __str__(self) -> str:  # KeyError would show the message in quotes
@@ -70,17 +72,15 @@ def language_of(path: str = "", language_id: str = "") -> str | None:
 
 @cache
 def grammar(language: str) -> tree_sitter.Language:
-    """The grammar of `language`; raises UnknownLanguage with what to do."""
+    """The grammar of `language`; raises UnknownLanguageError with what to do."""
     if language not in GRAMMARS:
-        raise UnknownLanguage(f"no grammar for {language!r}; there are {', '.join(GRAMMARS)}")
+        raise UnknownLanguageError(f"no grammar for {language!r}; there are {', '.join(GRAMMARS)}")
     module, function = GRAMMARS[language]
     try:
-        pointer = getattr(importlib.import_module(module), function)()
+        pointer: object = getattr(importlib.import_module(module), function)()
     except (ImportError, AttributeError) as error:
         wheel = module.replace("_", "-")
-        raise UnknownLanguage(
-            f"the grammar for {language} does not load ({error}): install {wheel}"
-        ) from error
+        raise UnknownLanguageError(f"no grammar for {language} ({error}); is {wheel} installed?") from error
     with warnings.catch_warnings():  # older wheels hand the pointer over as an int, which still works
         warnings.simplefilter("ignore", DeprecationWarning)
         return tree_sitter.Language(pointer)
@@ -91,7 +91,10 @@ def has_grammar(language: str | None) -> bool:
         return False
     try:
         grammar(language)
-    except (UnknownLanguage, ValueError):  # ValueError: the wheel's ABI is not one that tree-sitter reads
+    except (
+        UnknownLanguageError,
+        ValueError,
+    ):  # ValueError: the wheel's ABI is not one that tree-sitter reads
         return False
     return True
 
@@ -103,6 +106,6 @@ def available_grammars() -> dict[str, str]:
         try:
             grammar(name)
             report[name] = ""
-        except (UnknownLanguage, ValueError) as error:
+        except (UnknownLanguageError, ValueError) as error:
             report[name] = str(error)
     return report

@@ -1,8 +1,8 @@
 """Incremental parsing with tree-sitter. Bytes exist in this file only: everything outside uses `str` offsets.
 
-A `SyntaxTree` is a value: its text never changes, `edited` gives a new tree. Trees may be read from any thread;
-a parser is made per call, since tree-sitter's parsers must not be shared. What counts as a definition is in
-`definitions.py`, which languages exist in `languages.py`. Knows nothing of regions, tokens or LSP.
+A `SyntaxTree` is a value: its text never changes, `edited` gives a new tree. Trees may be read from any
+thread; a parser is made per call, since tree-sitter's parsers must not be shared. `definitions.py` says what
+a definition is, `languages.py` which languages there are. Knows nothing of regions, tokens or LSP.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from model.editing.edit import Edit, apply
 from model.editing.guess import guess_definition
 from model.editing.languages import (
     GRAMMARS,
-    UnknownLanguage,
+    UnknownLanguageError,
     available_grammars,
     grammar,
     has_grammar,
@@ -36,7 +36,7 @@ __all__ = [
     "SyntaxNode",
     "SyntaxProblem",
     "SyntaxTree",
-    "UnknownLanguage",
+    "UnknownLanguageError",
     "available_grammars",
     "has_grammar",
     "language_of",
@@ -122,7 +122,7 @@ class SyntaxTree:
         return tuple(sorted(found))
 
     def definitions(self) -> tuple[Definition, ...]:
-        """Functions, methods, classes and namespaces in document order, an outer one before its inner ones."""
+        """Functions, methods, classes, namespaces in document order, an outer one before its inner ones."""
         return self._definitions
 
     @cached_property
@@ -244,7 +244,7 @@ class SyntaxTree:
 
 
 def parse(text: str, language: str) -> SyntaxTree:
-    """Parse `text`; raises UnknownLanguage where there is no grammar."""
+    """Parse `text`; raises UnknownLanguageError where there is no grammar."""
     offsets = _Offsets(text)
     return SyntaxTree(text, language, offsets, _parser(language).parse(offsets.data))
 
