@@ -37,10 +37,6 @@ class RequestFailedError(JsonRpcException):
     MESSAGE = "Request failed"
 
 
-def parse_error(text: str) -> types.ResponseError:
-    return types.ResponseError(types.ErrorCodes.ParseError, text)
-
-
 class RedraftProtocol(LanguageServerProtocol):
     """One connection's protocol."""
 
@@ -79,7 +75,9 @@ class RedraftProtocol(LanguageServerProtocol):
         self.handle_message(cast("Any", message))
 
     def _refuse(self, msg_id: str | int | None, code: types.ErrorCodes, why: str) -> None:
-        self._send_data(types.ResponseErrorMessage(jsonrpc=self.VERSION, id=msg_id, error=types.ResponseError(code, why)))
+        # As a plain object: the error to a message without an id has `"id": null`, which the converter leaves out.
+        error = {"code": code.value, "message": why}
+        self._send_data({"jsonrpc": self.VERSION, "id": msg_id, "error": error})
 
     def _handle_request(self, msg_id: str | int, method_name: str, params: Any) -> None:
         if self._shutdown:

@@ -56,7 +56,7 @@ class Framing:
                 if len(self._data) > MAX_HEADER:
                     raise ValueError(f"no message header in {len(self._data)} bytes")
                 return False
-            found = _LENGTH.search(self._data, 0, end)
+            found = _LENGTH.search(bytes(self._data[:end]))
             del self._data[: end + 4]
             if found is None:
                 logger.warning("Skipped a header without Content-Length.")
