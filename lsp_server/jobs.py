@@ -226,7 +226,9 @@ class Worker:
         self._engine = None
         self._set_status(WorkerStatus("loading", "Loading the model."))
         try:
-            engine = self._load(options, lambda what, done: self._set_status(WorkerStatus("loading", what, done)))
+            engine = self._load(
+                options, lambda what, done: self._set_status(WorkerStatus("loading", what, done))
+            )
         except Exception as error:
             self._fail(options, str(error) or type(error).__name__)
             return

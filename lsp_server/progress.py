@@ -41,9 +41,7 @@ class ProgressBar:
         if self._cancel is not None:
             self._server.cancels[self._token] = self._cancel
         self._shown = True
-        self._notify(
-            types.WorkDoneProgressBegin(title, cancellable=self._cancel is not None, percentage=0)
-        )
+        self._notify(types.WorkDoneProgressBegin(title, cancellable=self._cancel is not None, percentage=0))
 
     def report(self, message: str, done: float) -> None:
         """`done` is a fraction; what looks like the last report is not sent again."""

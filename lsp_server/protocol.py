@@ -55,14 +55,18 @@ class RedraftProtocol(LanguageServerProtocol):
             self._refuse(None, types.ErrorCodes.ParseError, f"The message is not JSON: {error}")
             return
         if not isinstance(raw, dict) or cast("dict[str, Any]", raw).get("jsonrpc") != self.VERSION:
-            self._refuse(None, types.ErrorCodes.InvalidRequest, 'A message is an object with "jsonrpc": "2.0".')
+            self._refuse(
+                None, types.ErrorCodes.InvalidRequest, 'A message is an object with "jsonrpc": "2.0".'
+            )
             return
         data = cast("dict[str, Any]", raw)
         method, msg_id = data.get("method"), data.get("id")
         if "method" in data and (
             not isinstance(method, str) or not isinstance(msg_id, (str, int, type(None)))
         ):
-            self._refuse(None, types.ErrorCodes.InvalidRequest, "`method` is a string and `id` a string or number.")
+            self._refuse(
+                None, types.ErrorCodes.InvalidRequest, "`method` is a string and `id` a string or number."
+            )
             return
         try:
             message = self.structure_message(dict(data))
@@ -126,6 +130,14 @@ class RedraftProtocol(LanguageServerProtocol):
         self._request_futures[msg_id] = cast("Future[Any]", task)
         task.add_done_callback(lambda _: self._request_futures.pop(msg_id, None))
         task.add_done_callback(callback)
+
+    def _send_handler_result(self, future: Future[Any], *, msg_id: str | int) -> None:
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, RequestFailedError):  # an answer, not an accident: no traceback in the log
+            self._request_futures.pop(msg_id, None)
+            self._send_response(msg_id, error=error.to_response_error())
+        else:
+            super()._send_handler_result(future, msg_id=msg_id)
 
     # messages out
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lsp_server.features import code_action, command, configuration, debug as debugging, inline_completion, status
+from lsp_server.features import (
+    code_action,
+    command,
+    configuration,
+    debug as debugging,
+    inline_completion,
+    status,
+)
 
 if TYPE_CHECKING:
     from lsp_server.server import RedraftServer

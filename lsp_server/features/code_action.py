@@ -72,7 +72,9 @@ def list_actions(
 
 def is_wanted(kind: str, only: Iterable[str] | None) -> bool:
     """Whether a client that asks for the kinds `only` wants `kind`: kinds are hierarchical, no list means all."""
-    return only is None or any(str(o) in ("", kind) or kind.startswith(f"{_value(o)}.") for o in map(_value, only))
+    return only is None or any(
+        str(o) in ("", kind) or kind.startswith(f"{_value(o)}.") for o in map(_value, only)
+    )
 
 
 def _value(kind: Any) -> str:

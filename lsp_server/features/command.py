@@ -63,7 +63,9 @@ def _refactor_file(ls: RedraftServer, params: types.ExecuteCommandParams) -> Cor
     return _work(ls, snapshot, task, f"Redraft: {task.instruction}", params.work_done_token)
 
 
-def _refactor_selection(ls: RedraftServer, params: types.ExecuteCommandParams) -> Coroutine[Any, Any, Outcome]:
+def _refactor_selection(
+    ls: RedraftServer, params: types.ExecuteCommandParams
+) -> Coroutine[Any, Any, Outcome]:
     """`{uri, range, instruction, version?}`: rewrite the range."""
     arguments = Arguments.read(params)
     snapshot = _snapshot(ls, arguments)

@@ -15,7 +15,9 @@ def register(server: RedraftServer) -> None:
     server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_changed)
 
 
-def _changed(ls: RedraftServer, params: types.DidChangeConfigurationParams) -> Coroutine[Any, Any, None] | None:
+def _changed(
+    ls: RedraftServer, params: types.DidChangeConfigurationParams
+) -> Coroutine[Any, Any, None] | None:
     """Clients that can be asked are asked; others send the settings along."""
     workspace = ls.client_capabilities.workspace
     if workspace is not None and workspace.configuration:
