@@ -174,8 +174,8 @@ def _definition(
     if kind == "function" and in_class:
         kind = "method"
     first = outer = _outermost(outer)
-    while first.prev_named_sibling is not None and first.prev_named_sibling.type == "attribute_item":
-        first = first.prev_named_sibling
+    while (before := first.prev_named_sibling) is not None and before.type in ("attribute_item", "decorator"):
+        first = before
     span = Span(span_of(first).start, span_of(outer).end)
     text = name.text if name is not None else None
     return Definition(
@@ -222,16 +222,10 @@ def pick_definition(text: str, definitions: Iterable[Definition], offset: int) -
     A cursor in a line's indentation or behind its last character means that line's code.
     """
     offset = on_code(text, offset)
-    best: tuple[bool, bool, int] | None = None
-    found: Definition | None = None
-    for definition in definitions:
-        if definition.kind == "namespace" or not definition.span.touches(offset):
-            continue
-        # Where two touch at the offset, the one that goes on there wins.
-        rank = (definition.kind == "callback", offset == definition.span.end, len(definition.span))
-        if best is None or rank < best:
-            best, found = rank, definition
-    return found
+    around = [d for d in definitions if d.kind != "namespace" and d.span.touches(offset)]
+    if any(d.span.start == offset for d in around):  # where two touch, the one that goes on there
+        around = [d for d in around if d.span.end != offset]
+    return min(around, key=lambda d: (d.kind == "callback", len(d.span)), default=None)
 
 
 def on_code(text: str, offset: int) -> int:

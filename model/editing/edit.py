@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from model.editing.diff import changes
 from model.editing.source import Span
@@ -45,13 +46,27 @@ _TOKEN = re.compile(r"\w+|\r\n|[^\S\r\n]+|.", re.DOTALL)
 
 
 def minimal_edits(old: str, new: str) -> tuple[Edit, ...]:
-    """The smallest edits that turn `old` into `new`: lines are compared first, then the tokens of changed lines,
-    then the characters at both ends of a changed token. No edit divides a `\\r\\n`, a character from its
-    combining marks, or a surrogate pair."""
+    """The smallest edits that turn `old` into `new`: lines are compared first, then the tokens of changed
+    lines, then the characters at both ends of a changed token. No edit divides a `\\r\\n`, a character from
+    its combining marks, or a surrogate pair."""
     start, old_end, new_end = _trim(old, new, 0, len(old), 0, len(new))
     if start == old_end == new_end:
         return ()
-    return tuple(_token_edits(old, new, (start, old_end, start, new_end)))
+    front, back = _to_whole_lines(old, start, old_end)
+    return tuple(_token_edits(old, new, (start - front, old_end + back, start - front, new_end + back)))
+
+
+_MAX_WIDENING = 2000  # characters; a longer line is data, and comparing it whole costs time
+
+
+def _to_whole_lines(old: str, start: int, end: int) -> tuple[int, int]:
+    """How far to widen a changed span so that it holds whole lines: half lines are compared badly."""
+    line_start = max(old.rfind("\n", 0, start), old.rfind("\r", 0, start)) + 1
+    match = re.compile(r"\r\n|\r|\n").search(old, end)
+    line_end = match.end() if match else len(old)
+    if start - line_start > _MAX_WIDENING or line_end - end > _MAX_WIDENING:
+        return 0, 0
+    return start - line_start, line_end - end
 
 
 _Box = tuple[int, int, int, int]  # old start, old end, new start, new end
@@ -71,8 +86,8 @@ def _refine(old: str, new: str, box: _Box, unit: re.Pattern[str]) -> Iterator[_B
         yield box
         return
     a, b = _cuts(old, a0, a1, unit), _cuts(new, b0, b1, unit)
-    pieces_a = [old[s:e] for s, e in zip(a, a[1:], strict=False)]
-    pieces_b = [new[s:e] for s, e in zip(b, b[1:], strict=False)]
+    pieces_a = [old[s:e] for s, e in pairwise(a)]
+    pieces_b = [new[s:e] for s, e in pairwise(b)]
     for change in changes(pieces_a, pieces_b):
         yield a[change.a_start], a[change.a_end], b[change.b_start], b[change.b_end]
 
@@ -98,8 +113,8 @@ def _may_divide(text: str, at: int) -> bool:
 
 
 def _trim(old: str, new: str, a0: int, a1: int, b0: int, b1: int) -> tuple[int, int, int]:
-    """Cut the common start and end off two spans: the new start in `old`, and both new ends. The start in `new`
-    moves by as much as the one in `old`."""
+    """Cut the common start and end off two spans: the new start in `old`, and both new ends. The start in
+    `new` moves by as much as the one in `old`."""
     front = _common(old, new, a0, b0, min(a1 - a0, b1 - b0))
     while front and not (_may_divide(old, a0 + front) and _may_divide(new, b0 + front)):
         front -= 1
@@ -136,8 +151,9 @@ def _common_end(a: str, b: str, i: int, j: int, limit: int) -> int:
 def rebase(
     edits: Sequence[Edit], changes: Iterable[Sequence[Edit]], regions: Sequence[Span] = ()
 ) -> tuple[Edit, ...] | None:
-    """`edits` moved over `changes`, sets of edits that were applied to the text one after the other. None where
-    a change altered the text of an edit or of a region, or inserted at its ends: the edit's reason is gone."""
+    """`edits` moved over `changes`, sets of edits that were applied to the text one after the other. None
+    where a change altered the text of an edit or of a region, or inserted at its ends: the edit's reason is
+    gone then."""
     guarded = [*regions, *(edit.span for edit in edits)]
     for change_set in changes:
         if any(_disturbs(change, span) for change in change_set for span in guarded):

@@ -27,20 +27,28 @@ _FUNCTION = {
     "python": r"(?:async\s+)?def\b",
     "ecma": (
         r"(?:export\s+|default\s+|async\s+|declare\s+)*function\b"
-        r"|(?:export\s+)?(?:const|let|var)\s+[\w$]+\s*(?::[^=]*)?=\s*(?:async\s*)?(?:function\b|\(|[\w$]+\s*=>)"
+        r"|(?:export\s+)?(?:const|let|var)\s+[\w$]+\s*(?::[^=]*)?=\s*"
+        r"(?:async\s*)?(?:function\b|\(|[\w$]+\s*=>)"
         r"|(?:(?:public|private|protected|static|async|get|set|readonly|override|abstract)\s+)*[*#]?[\w$]+"
         r"\s*(?:<[^>]*>)?\s*\([^;]*$"
         r"|[\w$.]+\s*[=:]\s*(?:async\s*)?(?:function\b|\([^)]*\)\s*=>)"
+        r"|[^();=]*\)[^;]*(?:\{|=>)$"
     ),
     "go": r"func\b",
     "rust": r"(?:pub(?:\([^)]*\))?\s+|default\s+|const\s+|async\s+|unsafe\s+|extern\s+(?:\"\w*\"\s+)?)*fn\b",
-    "java": r"(?:@\w+(?:\([^)]*\))?\s+)*(?:[\w.<>\[\],?&]+\s+)*[\w$]+\s*\([^;]*$",
-    "c": r"(?:[\w:<>,~\[\]]+[\s*&]+)*[\w:~]+\s*\([^;]*$|.*\boperator\s*\S+\s*\([^;]*$",
+    "java": r"(?:@\w+(?:\([^)]*\))?\s+)*(?:[\w.<>\[\],?&]+\s+)*[\w$]+\s*\([^;]*$|[^();=]*\)[^;]*\{$",
+    "c": (
+        r"(?:[\w:<>,~\[\]]+[\s*&]+)*[\w:~]+\s*\([^;]*$|.*\boperator\s*\S+\s*\([^;]*$"
+        r"|[^();=]*\)[^;]*$"  # its opening parenthesis is missing
+    ),
 }
+_ANY = r"(?:[\w@]+\s+)*?(?:%s)\s+\w"  # for languages of which we know nothing
+_CLASS[""] = _ANY % "class|interface|enum|struct|trait|module|impl|record|object"
+_FUNCTION[""] = _ANY % "def|function|func|fn|fun|sub|proc|method|defp"
 _FAMILY = {"javascript": "ecma", "typescript": "ecma", "tsx": "ecma", "cpp": "c"}
 _NOT_A_HEADER = re.compile(
-    r"(?:if|else|for|foreach|while|do|switch|case|catch|try|finally|return|throw|new|await|yield|match|loop|with"
-    r"|select|defer|go|synchronized|assert|delete|sizeof|static_assert|super|this|goto|break|continue)\b"
+    r"(?:if|else|for|foreach|while|do|switch|case|catch|try|finally|return|throw|new|await|yield|match|loop"
+    r"|with|select|defer|go|synchronized|assert|delete|sizeof|static_assert|super|this|goto|break|continue)\b"
 )
 _PREFIX = re.compile(r"@|#\[|template\s*<")  # lines above a header that belong to it
 # A header goes on with one of these, on a line that is indented like it.
@@ -54,7 +62,7 @@ _UNINDENTED = {
 _COMMENT = re.compile(r"//|/\*|\*[ /]")
 _MAX_HEADER = 400  # characters; longer lines are data, and the patterns need not see them
 _NAME = re.compile(
-    r"(?:\b(?:def|class|function\*?|func|fn|interface|enum|struct|trait|union|record|const|let|var)\s+)([\w$]+)"
+    r"\b(?:def|class|function\*?|func|fn|interface|enum|struct|trait|union|record|const|let|var)\s+([\w$]+)"
     r"|func\s*\([^)]*\)\s*(\w+)"
 )
 _CALLED = re.compile(r"([\w$~]+)\s*(?:<[^>]*>)?\s*[(=:]")
@@ -70,7 +78,8 @@ class _Line:
 
 
 def guess_definition(text: str, offset: int, language: str) -> Definition | None:
-    """The definition whose indentation holds `offset`; None where no header is above it."""
+    """The definition whose indentation holds `offset`; None where no header is above it. An empty `language`
+    stands for one that has no grammar here: common keywords then tell headers."""
     lines = LineIndex(text)
     at = lines.line_at(min(max(0, offset), len(text)))
     header = _find_header(lines, at, language)
@@ -91,7 +100,25 @@ def guess_definition(text: str, offset: int, language: str) -> Definition | None
     start = first_line.span.start if first_line else lines.line(first).start
     end_line = _line(lines, last)
     end = end_line.span.end if end_line else lines.line(last).end
+    end -= text[end - 1] == ","  # of an object's property
     return Definition(Span(start, max(start, end)), _name(top.code), kind)
+
+
+def looks_whole(text: str, span: Span, language: str) -> bool:
+    """Whether a definition in braces ends on a line indented like its first and holds no other header that is
+    indented so; if not, its closing brace is probably that of something around it or after it."""
+    lines = LineIndex(text)
+    number, end = lines.line_at(span.start), lines.line_at(span.end)
+    while number < end and (decorator := _line(lines, number)) and _PREFIX.match(decorator.code):
+        number += 1
+    first, last = _line(lines, number), _line(lines, end)
+    if language == "python" or first is None or last is None:
+        return True
+    between = (_line(lines, n) for n in range(number + 1, end))
+    headers = (
+        line for line in between if line and line.indent <= first.indent and _header_kind(line, language)
+    )
+    return first.indent == last.indent and next(headers, None) is None
 
 
 def _line(lines: LineIndex, number: int) -> _Line | None:
@@ -125,9 +152,9 @@ def _header_kind(line: _Line, language: str) -> DefinitionKind | None:
 def _find_header(lines: LineIndex, at: int, language: str) -> tuple[int, DefinitionKind] | None:
     """The line number and kind of the nearest header around line `at`."""
     here = _line(lines, at)
-    if here is None:
-        neighbours = [_next(lines, at, -1), _next(lines, at, 1)]
-        limit = min((n.indent if n else 0) for n in neighbours)
+    if here is None or _says_nothing(here, language):
+        around = [_next(lines, at, step, language) for step in (-1, 1)]
+        limit = max(here.indent if here else 0, min(line.indent if line else 0 for line in around))
     elif _PREFIX.match(here.code):  # on a decorator: the header below it
         below = at
         while below + 1 < lines.line_count and (line := _line(lines, below)) and _PREFIX.match(line.code):
@@ -151,12 +178,26 @@ def _find_header(lines: LineIndex, at: int, language: str) -> tuple[int, Definit
     return None
 
 
+def _opened(code: str) -> int:
+    """How many parentheses `code` opens and leaves open; negative where it closes earlier ones."""
+    return code.count("(") - code.count(")")
+
+
 def _is_call(lines: LineIndex, number: int, line: _Line, language: str) -> bool:
     """Whether what looks like a C-like header is a call, perhaps over several lines: no brace and nothing
     deeper follows it."""
-    if language in ("python", "go", "rust") or "{" in line.code:
+    if language in ("", "python", "go", "rust"):
         return False
-    below = _next(lines, number, 1)
+    above = _next(lines, number, -1, language)
+    if above is None or _opened(line.code) >= 0:
+        goes_on = False
+    else:
+        goes_on = _opened(above.code) > 0 or above.code.endswith((",", "(", "&&", "||", "+"))
+    if goes_on:
+        return True  # the end of what began above
+    if "{" in line.code:
+        return False
+    below = _next(lines, number, 1, language)
     if below is None or line.code.endswith((",", "(")):
         # Parameters over several lines end in a brace; arguments end in a semicolon.
         for following in range(number + 1, min(number + 12, lines.line_count)):
@@ -167,11 +208,12 @@ def _is_call(lines: LineIndex, number: int, line: _Line, language: str) -> bool:
     return below.indent <= line.indent and not below.code.startswith("{")
 
 
-def _next(lines: LineIndex, number: int, step: int) -> _Line | None:
+def _next(lines: LineIndex, number: int, step: int, language: str) -> _Line | None:
+    """The nearest line of code after (`step` 1) or before (-1) line `number`."""
     number += step
     while 0 <= number < lines.line_count:
         line = _line(lines, number)
-        if line is not None:
+        if line is not None and not _says_nothing(line, language):
             return line
         number += step
     return None
@@ -191,7 +233,7 @@ def _find_end(lines: LineIndex, header: int, language: str) -> int:
             last, in_body = number, True
         elif not is_python and _CLOSER.match(line.code) and line.indent == top.indent:
             last = number
-            if line.code.startswith("}") and "{" not in line.code:
+            if line.code.startswith(("}", "end")) and "{" not in line.code:
                 break
         elif line.indent == top.indent and _TRANSPARENT.match(line.code) and not (is_python and in_body):
             last = number

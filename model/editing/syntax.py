@@ -18,7 +18,7 @@ import tree_sitter
 
 from model.editing.definitions import BLOCKS, Definition, find_definitions, pick_definition
 from model.editing.edit import Edit, apply
-from model.editing.guess import guess_definition
+from model.editing.guess import guess_definition, looks_whole
 from model.editing.languages import (
     GRAMMARS,
     UnknownLanguageError,
@@ -143,7 +143,7 @@ class SyntaxTree:
             return found
         if found is None or self._is_broken_at(found.span) or self._is_broken_at(guess.span):
             return guess
-        return found
+        return found if looks_whole(self.text, found.span, self.language) else guess
 
     def _is_broken_at(self, span: Span) -> bool:
         return any(
@@ -185,7 +185,10 @@ class SyntaxTree:
 
     def smallest_statement(self, offset: int) -> Span | None:
         """The innermost statement (a named child of a block or of the file) at `offset`."""
-        at = self._offsets.to_byte(min(max(0, offset), len(self.text)))
+        offset = min(max(0, offset), len(self.text))
+        if offset and not self.text[offset : offset + 1].strip():
+            offset -= 1  # at a line's end: what ends there
+        at = self._offsets.to_byte(offset)
         node = self._tree.root_node.descendant_for_byte_range(at, at)
         while node is not None and node.parent is not None:
             if node.is_named and (node.parent.type in BLOCKS or node.parent.parent is None):

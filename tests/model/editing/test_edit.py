@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +39,7 @@ def test_minimal_edits_are_sorted_apart_and_change_something(pair: tuple[str, st
     edits = minimal_edits(old, new)
     assert apply(edits, old) == new
     assert all(edit.span.of(old) != edit.new for edit in edits)
-    assert all(a.end < b.start for a, b in zip(edits, edits[1:], strict=False))
+    assert all(a.end < b.start for a, b in pairwise(edits))
 
 
 @given(versions())
@@ -65,6 +67,12 @@ def test_a_change_of_indentation_touches_indentation_only() -> None:
     old = "if x:\n  a()\n  b()\n"
     new = "if x:\n    a()\n    b()\n"
     assert [(edit.span.of(old), edit.new) for edit in minimal_edits(old, new)] == [("", "  "), ("", "  ")]
+
+
+def test_blank_lines_between_two_changes_stay() -> None:
+    old = "    return a + 1\n\ndef g(b):\n"
+    new = "    return a + 11\n\ndef g(b:\n"
+    assert [(edit.span.of(old), edit.new) for edit in minimal_edits(old, new)] == [("", "1"), (")", "")]
 
 
 def test_equal_texts_give_no_edit() -> None:

@@ -1,0 +1,148 @@
+"""Trimming an inline completion to what a user wants inserted, and deciding whether to offer one unasked.
+
+A model repeats what already stands behind the cursor, goes on into the next function, or loops; each function
+here takes one such habit away. All work on texts with `\\n` line ends. Knows no tokens.
+"""
+
+from __future__ import annotations
+
+import re
+
+from model.editing.syntax import SyntaxTree
+
+_CLOSERS = re.compile(r"[\s)\]}>'\"`;:,]*")
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+_FEW = 3  # characters behind the cursor that do not stand in a completion's way
+_TAB = 4
+_LOOP = re.compile(r"(?P<unit>\S.{1,40}?)(?P=unit){3,}\Z", re.DOTALL)
+
+
+def should_complete(text: str, cursor: int, tree: SyntaxTree | None = None, asked: bool = False) -> bool:
+    """Whether to complete at `cursor`. Unasked, only where little but closers follows on the line, not in the
+    middle of a word, and in no comment or string."""
+    if asked:
+        return True
+    rest = re.match(r"[^\r\n]*", text[cursor : cursor + 1000])
+    behind = rest.group() if rest else ""
+    if behind and (behind[0].isalnum() or behind[0] == "_"):
+        return False
+    if len(behind.strip()) > _FEW and not _CLOSERS.fullmatch(behind):
+        return False
+    return tree is None or not tree.in_comment_or_string(cursor)
+
+
+def trim(suggestion: str, before: str, rest: str, after: str, multiline: bool, language: str | None) -> str:
+    """What of `suggestion` to offer; empty for nothing. `before` and `rest` are the cursor's line up to the
+    cursor and from it on, `after` the lines below."""
+    if repeats_following(suggestion, after):
+        return ""
+    first = suggestion.partition("\n")[0]
+    if not multiline or (before.strip() and not opens_block(before + first, language)):
+        suggestion = first
+    suggestion = cut_dedent(cut_repetition(suggestion), before)
+    suggestion = cut_overlap(suggestion, rest, after).rstrip()
+    return suggestion if suggestion.strip() else ""
+
+
+def opens_block(line: str, language: str | None) -> bool:
+    """Whether what follows `line` belongs to it: a block, or the inside of an open bracket."""
+    code = line.rstrip()
+    if code.endswith(("{", "(", "[", "=>", "\\")) or _unclosed(code) > 0:
+        return True
+    return (
+        code.endswith((":", "do", "then"))
+        if language is None
+        else language == "python" and code.endswith(":")
+    )
+
+
+def _unclosed(code: str) -> int:
+    """How many brackets `code` leaves open, less those it closes without opening."""
+    return sum(ch in "([{" for ch in code) - sum(ch in ")]}" for ch in code)
+
+
+def cut_dedent(suggestion: str, before: str) -> str:
+    """End at the first line that is indented less than the cursor's line: it leaves the enclosing block."""
+    base = _indent(before)
+    lines = suggestion.split("\n")
+    for number, line in enumerate(lines[1:], 1):
+        if line.strip() and _indent(line) < base:
+            return "\n".join(lines[:number]).rstrip()
+    return suggestion
+
+
+def _indent(line: str) -> int:
+    lead = line[: len(line) - len(line.lstrip(" \t"))]
+    return sum(_TAB if ch == "\t" else 1 for ch in lead)
+
+
+def cut_repetition(suggestion: str) -> str:
+    """Keep the first round of a loop at the end: of lines that come three times, of text four times."""
+    lines = suggestion.rstrip().split("\n")
+    for length in range(1, len(lines) // 3 + 1):
+        unit = lines[-length:]
+        rounds = 1
+        while lines[-length * (rounds + 1) : -length * rounds] == unit:
+            rounds += 1
+        if rounds >= 3 and any(re.search(r"\w", line) for line in unit):
+            return "\n".join(lines[: len(lines) - length * (rounds - 1)])
+    match = _LOOP.search(suggestion, max(0, len(suggestion) - 400))
+    if match and re.search(r"\w", match["unit"]):
+        return suggestion[: match.start()] + match["unit"]
+    return suggestion
+
+
+def cut_overlap(suggestion: str, rest: str, after: str) -> str:
+    """Without the end that already stands behind the cursor, on its line (`rest`) or below (`after`)."""
+    behind = rest.strip()
+    if behind:
+        for length in range(min(len(behind), len(suggestion)), 0, -1):
+            if suggestion.endswith(behind[:length]) and _is_duplicate(suggestion, behind, length):
+                return suggestion[:-length].rstrip(" \t") if length == len(behind) else suggestion[:-length]
+        return suggestion
+    lines = suggestion.rstrip().split("\n")
+    below = [line.strip() for line in after.split("\n", 40)[:40] if line.strip()]
+    for length in range(min(len(lines), len(below)), 0, -1):
+        tail = lines[-length:]
+        if [line.strip() for line in tail] == below[:length] and _is_duplicate_block(lines, length):
+            return "\n".join(lines[:-length])
+    return suggestion
+
+
+def _is_duplicate(suggestion: str, behind: str, length: int) -> bool:
+    """Whether the last `length` characters are those behind the cursor, not brackets of the suggestion."""
+    common = behind[:length]
+    if _CLOSERS.fullmatch(common):
+        if any(ch in "\"'`" for ch in common):
+            return any(suggestion.count(ch) % 2 for ch in "\"'`" if ch in common)
+        brackets = [ch for ch in common if ch in _PAIRS]
+        if brackets:
+            return all(suggestion.count(ch) > suggestion.count(_PAIRS[ch]) for ch in brackets)
+    return length == len(behind) or length >= _FEW
+
+
+def _is_duplicate_block(lines: list[str], length: int) -> bool:
+    """Whether the last lines are those below, and not the end of a block that the suggestion opens."""
+    tail = "\n".join(lines[-length:])
+    return not _CLOSERS.fullmatch(tail) or _unclosed("\n".join(lines)) < 0
+
+
+def repeats_following(suggestion: str, after: str) -> bool:
+    """Whether the suggestion is what comes next anyway: its first three lines against the next three that are
+    not blank, with at most 5 % of edit distance."""
+    new = [line.strip() for line in suggestion.split("\n") if line.strip()][:3]
+    old = [line.strip() for line in after.split("\n", 40)[:40] if line.strip()][: len(new)]
+    a, b = "\n".join(new)[:1000], "\n".join(old)[:1000]
+    if not new or len(old) < len(new) or _CLOSERS.fullmatch(a):
+        return False
+    return _distance(a, b) <= 0.05 * max(len(a), len(b))
+
+
+def _distance(a: str, b: str) -> int:
+    """Levenshtein's distance."""
+    row = list(range(len(b) + 1))
+    for i, ch in enumerate(a, 1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(b, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (ch != other))
+    return row[-1]

@@ -1,0 +1,104 @@
+"""The verdict on edits before they are offered: harmless in the ways that can be told without running code.
+
+Knows syntax and regions; knows nothing of where the edits come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from model.editing.edit import Edit, apply
+from model.editing.source import LineIndex, Span
+from model.editing.syntax import SyntaxTree
+
+# What a decoder writes when bytes make no character, and what no source file holds.
+_FOREIGN = {"\ufffd": "U+FFFD", "\0": "NUL"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether edits may be offered. `reason` says why not, or what could not be checked; `new_problems` are
+    the syntax errors that the edits bring, as spans in the *new* text (only where `ok` is False)."""
+
+    ok: bool
+    reason: str = ""
+    new_problems: tuple[Span, ...] = ()
+
+
+def judge(
+    old_text: str, old_tree: SyntaxTree | None, edits: Sequence[Edit], regions: Sequence[Span]
+) -> Verdict:
+    """Judge `edits` of `old_text`, which may change `regions` only. Without a tree syntax is not checked, and
+    the reason of a good verdict says so."""
+    edits = sorted(edits, key=lambda e: (e.start, e.end))
+    outside = next((e for e in edits if not any(r.covers(e.span) for r in regions)), None)
+    if outside is not None:
+        return Verdict(False, f"the edit at {outside.start}..{outside.end} is outside the regions")
+    try:
+        new_text = apply(edits, old_text)
+    except ValueError as error:
+        return Verdict(False, str(error))
+    if new_text == old_text:
+        return Verdict(False, "nothing changes")
+    for character, name in _FOREIGN.items():
+        if new_text.count(character) > old_text.count(character):
+            return Verdict(False, f"{name} comes in")
+    wrong = _wrong_indentation(old_text, new_text, edits)
+    if wrong:
+        return Verdict(False, wrong)
+    if old_tree is None:
+        return Verdict(True, "syntax not checked: no grammar")
+    return _judge_syntax(old_tree, edits)
+
+
+def _judge_syntax(old_tree: SyntaxTree, edits: Sequence[Edit]) -> Verdict:
+    new_tree = old_tree.edited(edits)
+    more = new_tree.problem_count() - old_tree.problem_count()
+    if more <= 0:
+        return Verdict(True)
+    known = {(_moved(problem.span, edits), problem.kind) for problem in old_tree.errors()}
+    new = tuple(problem.span for problem in new_tree.errors() if (problem.span, problem.kind) not in known)
+    return Verdict(False, f"{more} more syntax {'error' if more == 1 else 'errors'} than before", new)
+
+
+def _moved(span: Span, edits: Sequence[Edit]) -> Span | None:
+    """Where `span` lies in the new text; None where an edit changed it."""
+    shift = 0
+    for edit in edits:
+        if edit.end <= span.start:
+            shift += len(edit.new) - (edit.end - edit.start)
+        elif edit.start < span.end:
+            return None
+    return Span(span.start + shift, span.end + shift)
+
+
+def _wrong_indentation(old_text: str, new_text: str, edits: Sequence[Edit]) -> str:
+    """What is wrong with the indentation of changed lines in a file that uses tabs only or spaces only."""
+    style = indentation_of(old_text)
+    if style is None:
+        return ""
+    name = {"\t": "a space", " ": "a tab"}[style]
+    for line in _changed_lines(new_text, edits):
+        lead = line[: len(line) - len(line.lstrip(" \t"))]
+        if lead and line.strip() and lead[0] != style and not line.startswith(" *"):
+            return f"a line begins with {name} where the file does not"
+    return ""
+
+
+def indentation_of(text: str) -> str | None:
+    """The character that begins every indented line, a tab or a space; None where both do or no line is."""
+    lines = LineIndex(text)
+    content = (lines.line(number).of(text) for number in range(lines.line_count))
+    # ` *` continues a block comment, in files indented with tabs too.
+    starts = {line[0] for line in content if line[:1] in (" ", "\t") and line.strip() and line[:2] != " *"}
+    return starts.pop() if len(starts) == 1 else None
+
+
+def _changed_lines(new_text: str, edits: Sequence[Edit]) -> Iterator[str]:
+    lines, shift = LineIndex(new_text), 0
+    for edit in edits:
+        start = edit.start + shift
+        shift += len(edit.new) - (edit.end - edit.start)
+        for number in range(lines.line_at(start), lines.line_at(edit.end + shift) + 1):
+            yield lines.line(number).of(new_text)

@@ -1,0 +1,135 @@
+"""Trimming completions, and when to offer them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.editing.syntax import parse
+from model.editing.trim import (
+    cut_dedent,
+    cut_overlap,
+    cut_repetition,
+    opens_block,
+    repeats_following,
+    should_complete,
+    trim,
+)
+
+
+@pytest.mark.parametrize(
+    ("suggestion", "rest", "after", "expected"),
+    [
+        ("a, b)", ")", "", "a, b"),
+        ("f(x)", ")", "", "f(x)"),
+        ("f(x))", ")", "", "f(x)"),
+        ('abc"', '"', "", "abc"),
+        ('"abc"', '"', "", '"abc"'),
+        ("a, b):", "):", "", "a, b"),
+        ("x + total", " total", "", "x +"),
+        ("sum", "m + 1", "", "sum"),
+        ("done;\n}", "", "}\n", "done;\n}".removesuffix("\n}")),
+        ("if (x) {\n  y();\n}", "", "}\n", "if (x) {\n  y();\n}"),
+        ("x = 1\n    return x", "", "    return x\n", "x = 1"),
+        ("a\nb\nc", "", "\nb\nc\n", "a"),
+        ("x = 1", "", "y = 2", "x = 1"),
+    ],
+)
+def test_what_stands_behind_the_cursor_is_not_repeated(
+    suggestion: str, rest: str, after: str, expected: str
+) -> None:
+    assert cut_overlap(suggestion, rest, after) == expected
+
+
+@given(st.text("ab ()\n\"'", max_size=30), st.text("ab ()\"'", max_size=10), st.text("ab ()\n", max_size=20))
+def test_cutting_overlap_only_cuts_the_end(suggestion: str, rest: str, after: str) -> None:
+    assert suggestion.startswith(cut_overlap(suggestion, rest, after))
+
+
+def test_a_suggestion_that_comes_next_anyway_is_dropped() -> None:
+    after = "\n    total = compute(values)\n\n    print(total)\n    return total\n"
+    same = "total = compute(values)\n    print(total)\n    return total\n    more()"
+    assert repeats_following(same, after)
+    assert repeats_following(same.replace("print(total)", "print(totals)"), after)
+    assert not repeats_following(same.replace("print", "show_all"), after)
+    assert not repeats_following("total = 1", after)
+    assert not repeats_following("}", "}\n")
+    assert not repeats_following("", after)
+
+
+def test_a_loop_keeps_its_first_round() -> None:
+    assert cut_repetition("a = 1\nb = 2\nb = 2\nb = 2") == "a = 1\nb = 2"
+    assert cut_repetition("f(1)\ng(2)\nf(1)\ng(2)\nf(1)\ng(2)") == "f(1)\ng(2)"
+    assert cut_repetition("x = foo, foo, foo, foo, foo, ") == "x = foo, "
+    assert cut_repetition("b = 2\nb = 2") == "b = 2\nb = 2"
+    assert cut_repetition("# --------------------------------") == "# --------------------------------"
+    assert cut_repetition("}\n}\n}") == "}\n}\n}"
+
+
+def test_leaving_the_block_ends_a_suggestion() -> None:
+    assert cut_dedent("x = 1\n    y = 2\n\ndef g():\n    pass", "    ") == "x = 1\n    y = 2"
+    assert cut_dedent("if x:\n        y()\n    z()", "    ") == "if x:\n        y()\n    z()"
+    assert cut_dedent("a()\n}\nb()", "\t") == "a()"
+    assert cut_dedent("a()\nb()", "") == "a()\nb()"
+
+
+@pytest.mark.parametrize(
+    ("line", "language", "expected"),
+    [
+        ("if x:", "python", True),
+        ("x = 1", "python", False),
+        ("foo(a,", "python", True),
+        ("if (x) {", "c", True),
+        ("const f = () =>", "javascript", True),
+        ("case 1:", "c", False),
+        ("while x do", None, True),
+        ("x = [1]", None, False),
+    ],
+)
+def test_open_blocks_are_told(line: str, language: str | None, expected: bool) -> None:
+    assert opens_block(line, language) == expected
+
+
+def test_trimming_puts_it_all_together() -> None:
+    body = "    return a + b\n\ndef g():\n    pass\n"
+    assert (
+        trim("\n" + body, "def f(a, b):", "", "", True, "python")
+        == "\n    return a + b\n\ndef g():\n    pass"
+    )
+    assert trim("a + b\n    x = 1", "    return ", "", "", True, "python") == "a + b"
+    assert trim("a + b\n    x = 1", "    return ", "", "", False, "python") == "a + b"
+    assert trim("x = 1\n    y = 2\nz = 3\n", "    ", "", "", True, "python") == "x = 1\n    y = 2"
+    assert trim("   \n", "    ", "", "", True, "python") == ""
+    assert trim("return x", "    ", "", "    return x\n", True, "python") == ""
+    assert trim("a, b)", "print(", ")", "\n", True, "python") == "a, b"
+
+
+@given(*(st.text('ab(){}:\n \t"', max_size=25) for _ in range(2)), st.booleans())
+def test_a_trimmed_suggestion_is_a_start_of_it_or_nothing(
+    suggestion: str, after: str, multiline: bool
+) -> None:
+    trimmed = trim(suggestion, "  ", "", after, multiline, "python")
+    assert suggestion.startswith(trimmed)
+    assert trimmed == "" or trimmed.strip()
+    assert multiline or "\n" not in trimmed
+
+
+def offered(marked: str, language: str = "python", asked: bool = False) -> bool:
+    cursor = marked.index("|")
+    text = marked.replace("|", "")
+    return should_complete(text, cursor, parse(text, language), asked)
+
+
+def test_completions_come_unasked_only_where_they_can_help() -> None:
+    assert offered("x = |\n")
+    assert offered("print(|)\n")
+    assert offered('foo(bar[|"]);\n', "javascript")
+    assert not offered("x = |something_long + 1\n")
+    assert not offered("x = | something + 1\n")
+    assert not offered("fo|o\n")
+    assert not offered("x = 1  # a com|\n")
+    assert not offered("x = 'a|b'\n")
+    assert offered("x = 'a|b'\n", asked=True)
+    assert offered("x = | a\r\nlonger line\r\n")
+    assert should_complete("", 0)

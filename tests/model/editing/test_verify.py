@@ -1,0 +1,104 @@
+"""Verdicts on edits."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.editing.edit import Edit, apply, minimal_edits
+from model.editing.source import Span
+from model.editing.syntax import parse
+from model.editing.verify import Verdict, indentation_of, judge
+
+CODE = "def f(a):\n    return a + 1\n\ndef g(b):\n    return b\n"
+TREE = parse(CODE, "python")
+F, G = Span(0, 26), Span(28, len(CODE) - 1)
+
+
+def change(new: str, regions: tuple[Span, ...] = (F,), old: str = CODE) -> Verdict:
+    return judge(old, parse(old, "python"), minimal_edits(old, new), regions)
+
+
+def test_a_good_edit_passes() -> None:
+    assert change(CODE.replace("+ 1", "+ 2")) == Verdict(True)
+
+
+def test_a_new_syntax_error_fails_and_is_placed_in_the_new_text() -> None:
+    new = CODE.replace("(b):", "(b:").replace("a + 1", "a + 11")
+    verdict = judge(CODE, TREE, minimal_edits(CODE, new), (F, G))
+    assert not verdict.ok
+    assert "syntax error" in verdict.reason
+    assert verdict.new_problems
+    assert all(Span(29, len(new)).overlaps(span) or span.start >= 29 for span in verdict.new_problems)
+
+
+def test_old_errors_elsewhere_do_not_count_as_new() -> None:
+    broken = CODE + "x = (\n"
+    new = broken.replace("return a", "return (a")
+    verdict = change(new, old=broken)
+    assert not verdict.ok
+    assert all(span.start < broken.index("x = (") for span in verdict.new_problems)
+    assert change(broken.replace("+ 1", "+ 2"), old=broken).ok
+
+
+def test_repairing_passes() -> None:
+    broken = CODE.replace("f(a):", "f(a)")
+    assert change(CODE, old=broken).ok
+
+
+def test_edits_outside_the_regions_fail() -> None:
+    verdict = change(CODE.replace("return b", "return c"))
+    assert not verdict.ok
+    assert "outside the regions" in verdict.reason
+    assert not judge(CODE, TREE, [Edit(3, 30, "")], (F, G)).ok
+
+
+@pytest.mark.parametrize("edits", [(), (Edit(0, 3, "def"),)])
+def test_edits_that_change_nothing_fail(edits: tuple[Edit, ...]) -> None:
+    assert judge(CODE, TREE, edits, (F,)).reason == "nothing changes"
+
+
+def test_overlapping_edits_fail() -> None:
+    assert not judge(CODE, TREE, [Edit(0, 5, "x"), Edit(3, 6, "y")], (F,)).ok
+
+
+@pytest.mark.parametrize(("bad", "name"), [("\ufffd", "U+FFFD"), ("\0", "NUL")])
+def test_foreign_characters_fail_unless_they_were_there(bad: str, name: str) -> None:
+    verdict = change(CODE.replace("a + 1", f"a + '{bad}'"))
+    assert (verdict.ok, verdict.reason) == (False, f"{name} comes in")
+    old = f"s = '{bad}'\n{CODE}"
+    assert "comes in" not in change(old.replace("+ 1", "+ 2"), (Span(0, 40),), old=old).reason
+
+
+def test_indentation_must_be_that_of_the_file() -> None:
+    verdict = change(CODE.replace("    return a", "\treturn a"))
+    assert verdict.reason == "a line begins with a tab where the file does not"
+    tabs = CODE.replace("    ", "\t")
+    verdict = change(tabs.replace("\treturn a", "    return a"), old=tabs)
+    assert verdict.reason == "a line begins with a space where the file does not"
+    mixed = CODE + "if x:\n\ty()\n"
+    assert change(mixed.replace("    return a", "\treturn a"), old=mixed).ok
+
+
+def test_the_indentation_of_a_file_is_told_from_its_code() -> None:
+    assert indentation_of("a\n\tb\n \n") == "\t"
+    assert indentation_of("/*\n * x\n */\nf {\n\tb\n}") == "\t"
+    assert indentation_of("a\n  b\n\tc\n") is None
+    assert indentation_of("a\n") is None
+
+
+def test_without_a_grammar_syntax_is_skipped_and_the_verdict_says_so() -> None:
+    verdict = judge("begin\n", None, [Edit(0, 5, "end")], [Span(0, 5)])
+    assert verdict == Verdict(True, "syntax not checked: no grammar")
+    assert not judge("begin\n", None, [Edit(0, 6, "end")], [Span(0, 5)]).ok
+
+
+@settings(deadline=None)
+@given(st.text("ab(){}:= \n\té", max_size=30), st.integers(0, 26), st.integers(0, 26))
+def test_an_accepted_edit_never_has_more_errors_and_leaves_the_rest(new: str, a: int, b: int) -> None:
+    edit = Edit(min(a, b), max(a, b), new)
+    if judge(CODE, TREE, [edit], [F]).ok:
+        text = apply([edit], CODE)
+        assert parse(text, "python").problem_count() <= TREE.problem_count()
+        assert text.endswith(CODE[F.end :])
