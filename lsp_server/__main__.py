@@ -1,4 +1,5 @@
-"""`python -I -m lsp_server` is `redraft`: isolated, so that a workspace's own folder `model/` is not imported."""
+"""`python -I -m lsp_server` is `redraft`: isolated, so that a workspace's own folder `model/` is not
+imported."""
 
 import sys
 

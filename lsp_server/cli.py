@@ -20,7 +20,8 @@ SUBCOMMANDS = {
     "models": ("lsp_server.commands.models", "say what the model in use is"),
     "doctor": ("lsp_server.commands.doctor", "check the installation and say what to do"),
 }
-# name -> (module with `main(argv) -> exit code | None`, one line of help); listed only where they are installed
+# name -> (module with `main(argv) -> exit code | None`, one line of help); listed only where they are
+# installed
 FORWARDED = {
     "train": ("model.train.recipes", "train a model with a recipe"),
     "eval": ("model.eval.main", "measure a model's quality"),

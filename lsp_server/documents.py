@@ -1,8 +1,8 @@
 """The open documents: immutable snapshots, and the changes between them.
 
 Replaces pygls's own workspace, which splits lines at form feeds and U+2028 and then edits the wrong line. A
-`Snapshot` is a value that any thread may keep; `Documents` is touched by the event loop only. Knows LSP positions,
-no features and no worker.
+`Snapshot` is a value that any thread may keep; `Documents` is touched by the event loop only. Knows LSP
+positions, no features and no worker.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Touched:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A document at one version. `base` is the newest tree of an earlier text, `touched` what changed since."""
+    """A document at one version. `base` is the newest tree of an earlier text, `touched` what changed
+    since."""
 
     uri: str
     version: int
@@ -67,7 +68,8 @@ class Snapshot:
 
     @property
     def path(self) -> str:
-        """The path in the URI, for people and for ignore rules; it need not exist. Undecodable bytes show as U+FFFD."""
+        """The path in the URI, for people and for ignore rules; it need not exist. Undecodable bytes show
+        as U+FFFD."""
         return path_of(self.uri)
 
     @property
@@ -86,7 +88,8 @@ class Snapshot:
         return self.base.edited([Edit(self.touched.start, self.touched.old_end, new)])
 
     def changed(self, edit: Edit, version: int) -> Snapshot:
-        """The snapshot after one edit. A tree that somebody has asked for is handed on, to be moved when needed."""
+        """The snapshot after one edit. A tree that somebody has asked for is handed on, to be moved when
+        needed."""
         tree = cast("SyntaxTree | None", self.__dict__.get("tree"))
         touched = self.touched if tree is None else None
         base = tree or self.base
@@ -128,7 +131,8 @@ def path_of(uri: str) -> str:
 @dataclass
 class OpenDocument:
     """The newest snapshot of a document, and how it came from earlier ones: `changes[i]` led to version
-    `versions[i]`. Edits inside one entry apply one after the other, each to the text that the last one left."""
+    `versions[i]`. Edits inside one entry apply one after the other, each to the text that the last one
+    left."""
 
     snapshot: Snapshot
     changes: deque[tuple[int, Edit]] = field(default_factory=lambda: deque[tuple[int, Edit]](maxlen=HISTORY))
@@ -177,8 +181,8 @@ class Documents:
         return document.snapshot
 
     def changes_since(self, snapshot: Snapshot) -> tuple[Edit, ...] | None:
-        """The edits that led from `snapshot` to now, one after the other; None if that is no longer known (the
-        document was closed, or changed too much)."""
+        """The edits that led from `snapshot` to now, one after the other; None if that is no longer known
+        (the document was closed, or changed too much)."""
         document = self._open.get(snapshot.uri)
         if document is None or snapshot.version < document.oldest:
             return None

@@ -16,7 +16,8 @@ ANNOTATION = "redraft"
 
 
 def addressable(edits: Iterable[Edit], text: str) -> tuple[Edit, ...]:
-    """The same change with no edit that begins or ends between `\\r` and `\\n`, a place that LSP cannot name."""
+    """The same change with no edit that begins or ends between `\\r` and `\\n`, a place that LSP cannot
+    name."""
     merged: list[Edit] = []
     for edit in sorted(edits):
         if merged and merged[-1].end == edit.start and edit.start not in (0, merged[-1].start):
@@ -47,8 +48,8 @@ def workspace_edit(
     *,
     confirm: bool = False,
 ) -> types.WorkspaceEdit:
-    """An edit of one document, tied to the snapshot's version where the client can; `confirm` asks for a preview
-    (only clients with change annotations have one)."""
+    """An edit of one document, tied to the snapshot's version where the client can; `confirm` asks for a
+    preview (only clients with change annotations have one)."""
     plain = text_edits(snapshot, edits)
     can = capabilities.workspace and capabilities.workspace.workspace_edit
     if not can or not can.document_changes:

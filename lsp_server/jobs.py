@@ -1,8 +1,9 @@
 """The worker: one thread that owns the engine and picks the next run at every step.
 
-Inline completion outranks fixes, fixes outrank refactorings; a more urgent job pre-empts a running one between two
-steps. A newer job with the same key supersedes the older one. A stop or a deadline is read between steps. Idle, the
-thread sleeps on a condition. Knows nothing of LSP; the engine is whatever `load` returns.
+Inline completion outranks fixes, fixes outrank refactorings; a more urgent job pre-empts a running one
+between two steps. A newer job with the same key supersedes the older one. A stop or a deadline is read
+between steps. Idle, the thread sleeps on a condition. Knows nothing of LSP; the engine is whatever `load`
+returns.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import count
@@ -34,7 +36,8 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """What the worker is doing. `done` is the loaded fraction; `message` says what is wrong and what to do."""
+    """What the worker is doing. `done` is the loaded fraction; `message` says what is wrong and what to
+    do."""
 
     state: Literal["stopped", "loading", "ready", "busy", "error"]
     message: str = ""
@@ -42,12 +45,14 @@ class WorkerStatus:
 
 
 class NotReadyError(Exception):
-    """The engine could not be loaded, or the worker has been closed; the message says which and what to do."""
+    """The engine could not be loaded, or the worker has been closed; the message says which and what to
+    do."""
 
 
 @dataclass(eq=False)
 class Job:
-    """One request on its way through the worker. `key` names what it supersedes; `deadline` is monotonic time."""
+    """One request on its way through the worker. `key` names what it supersedes; `deadline` is monotonic
+    time."""
 
     request: Request
     priority: Priority
@@ -65,12 +70,17 @@ class Job:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def finish(self, proposal: Proposal) -> None:
-        if not self.future.done():
+        with suppress(InvalidStateError):  # stopped or cancelled in the same moment: the first answer counts
             self.future.set_result(proposal)
+
+    def fail(self, error: Exception) -> None:
+        with suppress(InvalidStateError):
+            self.future.set_exception(error)
 
 
 class Worker:
-    """Owns the engine on one thread. Every public method may be called from any thread and never blocks on it."""
+    """Owns the engine on one thread. Every public method may be called from any thread and never blocks on
+    it."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
@@ -118,7 +128,8 @@ class Worker:
         return forget
 
     def load(self, options: EngineOptions) -> None:
-        """Load the engine, or another one; the same options again change nothing, unless loading had failed."""
+        """Load the engine, or another one; the same options again change nothing, unless loading had
+        failed."""
         with self._wake:
             if self._closed or (options == self.options and self._status.state != "error"):
                 return
@@ -158,7 +169,8 @@ class Worker:
         return not self._thread.is_alive()
 
     def _stop(self, job: Job, why: str) -> None:
-        """Mark and answer a job. Called with the lock held; the one being stepped leaves the list after its step."""
+        """Mark and answer a job. Called with the lock held; the one being stepped leaves the list after
+        its step."""
         job.stopped = True
         if job is not self._current and job in self._jobs:
             self._jobs.remove(job)
@@ -192,8 +204,7 @@ class Worker:
             done = self._step(job)
         except Exception as error:
             done = True
-            if not job.future.done():
-                job.future.set_exception(error)
+            job.fail(error)
         with self._wake:
             self._current = None
             if (done or job.stopped) and job in self._jobs:
@@ -222,7 +233,8 @@ class Worker:
         return True
 
     def _load_engine(self, options: EngineOptions) -> None:
-        """Replace the engine. Running jobs begin anew with it; if it cannot be loaded, all jobs fail with the reason."""
+        """Replace the engine. Running jobs begin anew with it; if it cannot be loaded, all jobs fail with
+        the reason."""
         self._engine = None
         self._set_status(WorkerStatus("loading", "Loading the model."))
         try:
@@ -248,8 +260,7 @@ class Worker:
             failed, self._jobs = self._jobs, []
         self._set_status(WorkerStatus("error", why))
         for job in failed:
-            if not job.future.done():
-                job.future.set_exception(NotReadyError(why))
+            job.fail(NotReadyError(why))
 
     def _set_status(self, status: WorkerStatus) -> None:
         with self._wake:

@@ -1,9 +1,10 @@
 """TCP and WebSocket: one server per connection, all around one worker.
 
 (pygls's own starters share one protocol object over all connections and shut down at the first disconnect.)
-Loopback by default, and always a token: over TCP in `initializationOptions.token`; over WebSocket either there or,
-for a page that has it from its URL fragment, as the first message `{"token": ...}`. For WebSocket the Host and
-Origin headers are checked as well, so that no web page reaches the server through a user's browser.
+Loopback by default, and always a token: over TCP in `initializationOptions.token`; over WebSocket either
+there or, for a page that has it from its URL fragment, as the first message `{"token": ...}`. For
+WebSocket the Host and Origin headers are checked as well, so that no web page reaches the server through a
+user's browser.
 """
 
 from __future__ import annotations
@@ -156,7 +157,8 @@ async def _read_tcp(reader: asyncio.StreamReader, server: RedraftServer) -> None
 def _check_headers(
     host: str, origins: frozenset[str], connection: ServerConnection, request: Request
 ) -> Response | None:
-    """Refuse what a foreign page could send: a Host that is not ours (DNS rebinding), an Origin not allowed."""
+    """Refuse what a foreign page could send: a Host that is not ours (DNS rebinding), an Origin not
+    allowed."""
     asked = _host_name(f"//{request.headers.get('Host', '')}")
     if asked not in LOOPBACK | {host}:
         return connection.respond(

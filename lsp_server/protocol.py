@@ -1,14 +1,19 @@
-"""How messages reach handlers: pygls's protocol, with the parts replaced that do not suit an engine behind it.
+"""How messages reach handlers: pygls's protocol, with the parts replaced that do not suit an engine behind
+it.
 
-- A handler has two halves. It is a plain function that runs at once, while the document is still what the client
-  saw, and may return a coroutine for the rest. (pygls starts coroutines later, after a didChange that came in the
-  same packet.)
+- A handler has two halves. It is a plain function that runs at once, while the document is still what the
+  client saw, and may return a coroutine for the rest. (pygls starts coroutines later, after a didChange
+  that came in the same packet.)
 - Text documents go to `documents`, not to pygls's workspace.
 - Commands run as tracked coroutines, so that `$/cancelRequest` reaches them.
-- Nothing but `initialize` is served before it succeeded; every message that cannot be understood gets an answer.
+- Nothing but `initialize` is served before it succeeded; every message that cannot be understood gets an
+  answer.
 
 Knows no features and no transport.
 """
+
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+# pygls declares its built-in handlers as generators; plain functions are fine for its dispatch too.
 
 from __future__ import annotations
 
@@ -79,7 +84,8 @@ class RedraftProtocol(LanguageServerProtocol):
         self.handle_message(cast("Any", message))
 
     def _refuse(self, msg_id: str | int | None, code: types.ErrorCodes, why: str) -> None:
-        # As a plain object: the error to a message without an id has `"id": null`, which the converter leaves out.
+        # As a plain object: the error to a message without an id has `"id": null`, which the converter
+        # leaves out.
         error = {"code": code.value, "message": why}
         self._send_data({"jsonrpc": self.VERSION, "id": msg_id, "error": error})
 
@@ -196,9 +202,10 @@ class RedraftProtocol(LanguageServerProtocol):
 
     @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
     def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Any:
-        handler = self.fm.commands.get(params.command)
+        commands = cast("dict[str, Callable[[types.ExecuteCommandParams], Any]]", self.fm.commands)  # pyright: ignore
+        handler = commands.get(params.command)
         if handler is None:
-            known = ", ".join(sorted(self.fm.commands))
+            known = ", ".join(sorted(commands))
             raise RequestFailedError(f"There is no command {params.command!r}; known: {known}.")
         return handler(params)
 

@@ -1,7 +1,7 @@
 """The language server of one connection: its documents, its settings, its share of the worker.
 
-Features are thin functions in `features/`; they find here what they need: snapshots, settings, `ask_engine`. Touched
-by the event loop only. Knows no transport; the engine is behind the worker.
+Features are thin functions in `features/`; they find here what they need: snapshots, settings,
+`ask_engine`. Touched by the event loop only. Knows no transport; the engine is behind the worker.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from lsprotocol import types
 from pygls.exceptions import FeatureRequestError
 from pygls.lsp.server import LanguageServer
 
-from lsp_server import features, settings
-from lsp_server.documents import Documents, Snapshot, UnknownDocumentError
+from lsp_server import features
+from lsp_server.documents import Documents, Snapshot, UnknownDocumentError, path_of
 from lsp_server.features import completion, status
 from lsp_server.jobs import Job, Priority, Worker, WorkerStatus
 from lsp_server.progress import ProgressBar
 from lsp_server.protocol import RedraftProtocol, RequestFailedError
-from lsp_server.settings import Settings
+from lsp_server.settings import Settings, read
 from lsp_server.suggestions import Suggestions
+from model.editing.ignore import IgnoreRules
 from model.editing.source import Encoding
 from model.request import Progress, Proposal, Request, Task
 
@@ -46,7 +47,7 @@ class RedraftServer(LanguageServer):
     """One client. `token` is what it must present; `shared` says that others use the same worker, so that its
     settings cannot replace an engine that is loaded; `on_leave` is told once that the connection is over."""
 
-    protocol: RedraftProtocol
+    protocol: RedraftProtocol  # type: ignore[assignment]  # pygls declares the base class, and never assigns it
 
     def __init__(
         self,
@@ -58,11 +59,14 @@ class RedraftServer(LanguageServer):
         debug: bool = False,
         defaults: Settings | None = None,
     ) -> None:
-        super().__init__("redraft", installed_version(), protocol_cls=RedraftProtocol)
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]  # pygls leaves *args untyped
+            "redraft", installed_version(), protocol_cls=RedraftProtocol
+        )
         self.worker = worker
         self.documents = Documents()
         self.suggestions = Suggestions()
-        self.settings = self._defaults = defaults or Settings()
+        self._defaults = defaults or Settings()
+        self.settings: Settings = self._defaults
         self.jobs: set[Job] = set()
         self.cancels: dict[types.ProgressToken, Callable[[], None]] = {}
         self.waiting: dict[str, asyncio.Event] = {}
@@ -77,6 +81,7 @@ class RedraftServer(LanguageServer):
         self._first_settings: dict[str, Any] | None = None
         self._shared = shared
         self._encoding: Encoding = "utf-16"
+        self._rules = IgnoreRules()
         self._forget: Callable[[], None] = lambda: None
         self._tasks: set[asyncio.Task[Any]] = set()
         features.register(self, debug=debug)
@@ -84,13 +89,15 @@ class RedraftServer(LanguageServer):
     # the life of a connection
 
     def admit(self, params: types.InitializeParams) -> None:
-        """Check the token and read the first settings. Raises RequestFailedError, and hangs up, on a wrong token."""
+        """Check the token and read the first settings. Raises RequestFailedError, and hangs up, on a wrong
+        token."""
         options: dict[str, Any] = dict(cast("dict[str, Any] | None", params.initialization_options) or {})
         given = options.pop("token", None)
         if self._token is not None and not matches(given, self._token):
             asyncio.get_running_loop().call_soon(self.leave, 1)
             raise RequestFailedError(
-                "Wrong or missing token: pass the one that `redraft serve` printed as initializationOptions.token."
+                "Wrong or missing token: pass the one that `redraft serve` printed as "
+                "initializationOptions.token."
             )
         params.initialization_options = None  # the token must not reach a log
         self.admitted = True
@@ -167,11 +174,12 @@ class RedraftServer(LanguageServer):
         if "\0" in snapshot.text:
             return f"{snapshot.path} looks like a binary file."
         if self.ignores(snapshot.path):
-            return f"{snapshot.path} matches an ignore rule, so none of it is shown to the model."
+            return f"{snapshot.path} matches an ignore rule, so the model is not shown any of it."
         return ""
 
     def refuses(self, snapshot: Snapshot) -> bool:
-        """Whether the model may not work on this document; the user is told once why, unless it was his wish."""
+        """Whether the model may not work on this document; the user is told once why, unless it was his
+        wish."""
         why = self.refusal(snapshot)
         if why and self.settings.enable and why not in self.warned:
             self.warned.add(why)
@@ -180,7 +188,10 @@ class RedraftServer(LanguageServer):
 
     def ignores(self, path: str) -> bool:
         """Whether a file's text must not reach the model."""
-        return False
+        folders = [path_of(folder.uri) for folder in self.workspace.folders.values()]
+        roots = [f for f in (self.workspace.root_path, *folders) if f]
+        inside = [root for root in roots if path.startswith(root)]
+        return not self._rules.allows(path, max(inside, key=len, default=""))
 
     # the engine
 
@@ -240,7 +251,8 @@ class RedraftServer(LanguageServer):
         """Take over the client's settings; what is not understood is said once and the default stays."""
         if raw is None:
             return
-        self.settings, warnings = settings.read(raw, self._defaults)
+        self.settings, warnings = read(raw, self._defaults)
+        self._rules = IgnoreRules(self.settings.ignore)
         logging.getLogger().setLevel(self.settings.log_level.upper())
         if fresh := [w for w in warnings if w not in self.warned]:
             self.warned.update(fresh)

@@ -1,7 +1,8 @@
 """The settings: a frozen tree with a default for everything, read from the client's JSON.
 
-An unknown key or a value of the wrong type never fails: the default stays and a warning says which key it was and
-what is allowed. Keys are camelCase in JSON and snake_case here. Knows nothing of where the JSON came from.
+An unknown key or a value of the wrong type never fails: the default stays and a warning says which key it
+was and what is allowed. Keys are camelCase in JSON and snake_case here. Knows nothing of where the JSON
+came from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import attrs
 
 @attrs.frozen
 class EngineOptions:
-    """What decides which engine is loaded; a change loads another one. `threads` 0 means the back end's choice."""
+    """What decides which engine is loaded; a change loads another one. `threads` 0 means the back end's
+    choice."""
 
     model: str = ""
     backend: Literal["auto", "onnx", "torch"] = "auto"
@@ -25,8 +27,8 @@ class EngineOptions:
 
 @attrs.frozen
 class InlineSettings:
-    """Inline completion. `delay_ms` is how long typing must rest; `max_suffix` how many characters, closers apart,
-    may follow the cursor on its line for a suggestion to come by itself."""
+    """Inline completion. `delay_ms` is how long typing must rest; `max_suffix` how many characters,
+    closers apart, may follow the cursor on its line for a suggestion to come by itself."""
 
     enable: bool = True
     delay_ms: int = 75
@@ -79,34 +81,33 @@ class Settings:
         return EngineOptions(self.model, self.backend, self.device, self.threads)
 
 
-def read(raw: object) -> tuple[Settings, tuple[str, ...]]:
-    """The settings in `raw` (parsed JSON; None means none) and a warning for everything that was not understood."""
+def read(raw: object, defaults: Settings = Settings()) -> tuple[Settings, tuple[str, ...]]:
+    """The settings in `raw` (parsed JSON), and a warning for everything in it that was not understood."""
     warnings: list[str] = []
-    if raw is None:
-        return Settings(), ()
-    return _read_tree(Settings, raw, "redraft", warnings), tuple(warnings)
+    return _read_tree(defaults, raw, "redraft", warnings), tuple(warnings)
 
 
-def _read_tree(kind: type[Any], raw: object, path: str, warnings: list[str]) -> Any:
+def _read_tree(defaults: Any, raw: object, path: str, warnings: list[str]) -> Any:
     if not isinstance(raw, Mapping):
         warnings.append(f"{path}: expected an object, got {_say(raw)}; the defaults stay.")
-        return kind()
+        return defaults
+    kind = cast("type[attrs.AttrsInstance]", type(defaults))
     types = get_type_hints(kind)
-    fields = {_camel(a.name): a for a in attrs.fields(kind)}
+    names = {_camel(a.name): a.name for a in attrs.fields(kind)}
     values: dict[str, object] = {}
     for key, value in cast("Mapping[object, object]", raw).items():
-        attribute = fields.get(str(key))
-        if attribute is None:
-            warnings.append(f"{path}.{key}: unknown setting; known here: {', '.join(fields)}.")
-        elif attrs.has(types[attribute.name]):
-            values[attribute.name] = _read_tree(types[attribute.name], value, f"{path}.{key}", warnings)
+        name = names.get(str(key))
+        if name is None:
+            warnings.append(f"{path}.{key}: unknown setting; known here: {', '.join(names)}.")
+        elif attrs.has(types[name]):
+            values[name] = _read_tree(getattr(defaults, name), value, f"{path}.{key}", warnings)
         elif value is not None:
-            allowed, ok, clean = _read_value(types[attribute.name], value)
+            allowed, ok, clean = _read_value(types[name], value)
             if ok:
-                values[attribute.name] = clean
+                values[name] = clean
             else:
                 warnings.append(f"{path}.{key}: expected {allowed}, got {_say(value)}; the default stays.")
-    return kind(**values)
+    return attrs.evolve(defaults, **values)
 
 
 def _read_value(kind: Any, value: object) -> tuple[str, bool, object]:

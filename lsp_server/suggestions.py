@@ -21,7 +21,8 @@ class Suggestion:
     insert: str
 
     def rest_at(self, text: str, cursor: int) -> str:
-        """What is left of it when the user has typed its beginning, and nothing else; empty if that is not so."""
+        """What is left of it when the user has typed its beginning, and nothing else; empty if that is not
+        so."""
         typed = cursor - self.cursor
         if not 0 <= typed < len(self.insert) or len(text) != len(self.text) + typed:
             return ""

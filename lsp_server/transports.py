@@ -1,7 +1,7 @@
 """Standard input and output as a connection, and reading messages off any byte stream.
 
-stdout belongs to the protocol: it is taken away before anything can print to it. The server ends when its input
-does, after `exit`, and when its parent process dies. Knows no features; sockets are in `listener.py`.
+stdout belongs to the protocol: it is taken away before anything can print to it. The server ends when its
+input does, after `exit`, and when its parent process dies. Knows no features; sockets are in `listener.py`.
 """
 
 from __future__ import annotations

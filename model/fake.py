@@ -1,9 +1,9 @@
 """An engine without a network, for tests of the server and of clients.
 
-It answers deterministically: `Complete` inserts a configured text, `Fix` adds missing colons, and `Refactor` obeys
-one instruction, "replace A with B". Each run takes a fixed number of steps, which can be slowed down or held at a
-gate, and everything is counted, so that a test can say how much work a cancel saved. `load("steps=5,gate")` builds
-one from a script. Knows no LSP, no tokens and no network.
+It answers deterministically: `Complete` inserts a configured text, `Fix` adds missing colons, and `Refactor`
+obeys one instruction, "replace A with B". Each run takes a fixed number of steps, which can be slowed down or
+held at a gate, and everything is counted, so that a test can say how much work a cancel saved.
+`load("steps=5,gate")` builds one from a script. Knows no LSP, no tokens and no network.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from model.editing.source import Span
 from model.request import Complete, Cost, Fix, Progress, Proposal, Refactor, Request
 
 _NEEDS_COLON = re.compile(
-    r"^[ \t]*(?:async[ \t]+)?(?:def|class|if|elif|else|for|while|try|except|finally|with)\b[^\r\n#]*?(?=[ \t]*$)",
+    r"^[ \t]*(?:async[ \t]+)?(?:def|class|if|elif|else|for|while|try|except|finally|with)\b"
+    r"[^\r\n#]*?(?=[ \t]*$)",
     re.MULTILINE,
 )
 _REPLACE = re.compile(r"replace (?P<old>.+) with (?P<new>.*)", re.IGNORECASE | re.DOTALL)
@@ -35,7 +36,7 @@ class Counts:
 
 
 class FakeEngine:
-    """Answers by rule. `gated` holds every step until `allow` lets it pass; `delay` is in seconds per step."""
+    """Answers by rule. `gated` holds every step until `allow` lets it pass; `delay` is seconds per step."""
 
     def __init__(
         self, *, completion: str = "pass", steps: int = 3, delay: float = 0.0, gated: bool = False
@@ -172,15 +173,11 @@ def _replace(text: str, task: Refactor) -> tuple[Edit, ...] | str:
 
 
 def load(script: str = "") -> FakeEngine:
-    """A `FakeEngine` from a comma-separated script: `steps=5`, `delay=0.01`, `completion=x`, `gate`, `fail=why`.
+    """A `FakeEngine` from a script: `steps=5`, `delay=0.01`, `completion=x`, `gate`, `fail=why`, by commas.
 
     Raises ValueError on an unknown word and RuntimeError for `fail`, the way a broken checkpoint does.
     """
-    options: dict[str, str] = dict(
-        word.partition("=")[::2]
-        for word in script.split(",")
-        if word  # type: ignore[misc]
-    )
+    options = {name: value for name, _, value in (w.partition("=") for w in script.split(",") if w)}
     unknown = options.keys() - {"steps", "delay", "completion", "gate", "fail"}
     if unknown:
         raise ValueError(f"the fake engine has no option {', '.join(sorted(unknown))}")

@@ -1,4 +1,5 @@
-"""One file per LSP method: a thin handler, which takes its snapshot before anything else can happen, and pure functions."""
+"""One file per LSP method: a thin handler, which takes its snapshot before anything else can happen, and
+pure functions."""
 
 from __future__ import annotations
 
@@ -8,9 +9,11 @@ from lsp_server.features import (
     code_action,
     command,
     configuration,
-    debug as debugging,
     inline_completion,
     status,
+)
+from lsp_server.features import (
+    debug as debugging,
 )
 
 if TYPE_CHECKING:

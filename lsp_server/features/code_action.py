@@ -1,7 +1,7 @@
 """`textDocument/codeAction`: "Fix this function", a fix for a diagnostic, preset refactorings.
 
-Listing never asks the model. Every action carries a command, which does the work with progress and a version check:
-editors check versions on `workspace/applyEdit` only.
+Listing never asks the model. Every action carries a command, which does the work with progress and a
+version check: editors check versions on `workspace/applyEdit` only.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def list_actions(
     definition = _definition_at(snapshot, span.start)
     if settings.fix.enable and wanted and definition is not None:
         broken = bool(context.diagnostics) or _has_errors(snapshot, definition)
-        # A quick fix makes the editor show a light bulb: on sound code it is a rewrite, unless asked for by kind.
+        # A quick fix makes the editor show a light bulb: on sound code it is a rewrite, unless asked for
+        # by kind.
         kind = QUICK_FIX if QUICK_FIX in wanted and (broken or REWRITE not in wanted) else REWRITE
         if kind in wanted:
             actions.append(_action("Fix this function", kind, FIX, _at(snapshot, span)))
@@ -71,7 +72,8 @@ def list_actions(
 
 
 def is_wanted(kind: str, only: Iterable[str] | None) -> bool:
-    """Whether a client that asks for the kinds `only` wants `kind`: kinds are hierarchical, no list means all."""
+    """Whether a client that asks for the kinds `only` wants `kind`: kinds are hierarchical, no list means
+    all."""
     return only is None or any(
         str(o) in ("", kind) or kind.startswith(f"{_value(o)}.") for o in map(_value, only)
     )

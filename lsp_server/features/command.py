@@ -1,13 +1,15 @@
 """`workspace/executeCommand`: fixes and refactorings, from the question to the applied edit.
 
-The engine works on a snapshot. When it answers, the document may have moved on: the edits are moved along where
-nothing near them changed, and refused otherwise. The worker is free again before the client is asked to apply.
+The engine works on a snapshot. When it answers, the document may have moved on: the edits are moved along
+where nothing near them changed, and refused otherwise. The worker is free again before the client is asked to
+apply.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
@@ -16,7 +18,7 @@ from lsp_server import edits
 from lsp_server.arguments import Arguments
 from lsp_server.documents import Snapshot, UnknownDocumentError
 from lsp_server.features import status
-from lsp_server.jobs import Job, NotReadyError, Priority
+from lsp_server.jobs import NotReadyError, Priority
 from lsp_server.progress import ProgressBar
 from lsp_server.protocol import RequestFailedError
 from model.editing.edit import Edit, rebase
@@ -48,7 +50,8 @@ def register(server: RedraftServer) -> None:
 
 
 def _fix(ls: RedraftServer, params: types.ExecuteCommandParams) -> Coroutine[Any, Any, Outcome]:
-    """`{uri, range, message?, version?}`: repair the definition at the range, or a diagnostic's statements."""
+    """`{uri, range, message?, version?}`: repair the definition at the range, or a diagnostic's
+    statements."""
     arguments = Arguments.read(params)
     snapshot = _snapshot(ls, arguments)
     task = Fix(arguments.span(snapshot), arguments.message)
@@ -103,15 +106,15 @@ async def _work(
     """Ask the engine with a progress bar, then have the client apply the answer."""
     fix = isinstance(task, Fix)
     deadline = ls.settings.fix.deadline_ms if fix else ls.settings.refactor.deadline_ms
-    waiting: list[Job] = []
-    bar = ProgressBar(ls, token, cancel=lambda: [ls.worker.stop(job) for job in waiting] and None)
 
     def report(progress: Progress) -> None:
         bar.report(progress.message, progress.done / progress.total if progress.total else 0.0)
 
     priority = Priority.FIX if fix else Priority.REFACTOR
     job = ls.ask_engine(snapshot, task, priority, deadline, report)
-    waiting.append(job)
+    bar = ProgressBar(
+        ls, token, cancel=partial(ls.worker.stop, job)
+    )  # before any report: those come by the loop
     try:
         await bar.begin(title)
         proposal = await ls.result(job)

@@ -1,5 +1,5 @@
-"""`redraft/debug/*`: what a test of a client or of the server has to see. Announced with `--debug` or the fake
-engine only, since it hands out whole documents."""
+"""`redraft/debug/*`: what a test of a client or of the server has to see. Announced with `--debug` or the
+fake engine only, since it hands out whole documents."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`textDocument/inlineCompletion`: grey text at the cursor.
 
-The handler snapshots the document, waits until typing rests, asks the engine and answers; an answer that comes too
-late for its version is an empty list, since an error would be shown to the user.
+The handler snapshots the document, waits until typing rests, asks the engine and answers; an answer that
+comes too late for its version is an empty list, since an error would be shown to the user.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def task_at(
 
 
 def is_wanted(snapshot: Snapshot, cursor: int, settings: InlineSettings, *, invoked: bool) -> bool:
-    """Whether to suggest here unasked: not before code that goes on, except closers, and not without a prefix."""
+    """Whether to suggest here unasked: not before code that goes on, except closers, and not without a
+    prefix."""
     if not settings.enable:
         return False
     if invoked:
