@@ -78,7 +78,7 @@ class RedraftServer(LanguageServer):
         self.gone = False
         self._on_leave = on_leave
         self._token = token
-        self._first_settings: dict[str, Any] | None = None
+        self._first_settings: dict[str, object] | None = None
         self._shared = shared
         self._encoding: Encoding = "utf-16"
         self._rules = IgnoreRules()
@@ -91,9 +91,10 @@ class RedraftServer(LanguageServer):
     def admit(self, params: types.InitializeParams) -> None:
         """Check the token and read the first settings. Raises RequestFailedError, and hangs up, on a wrong
         token."""
-        options: dict[str, Any] = dict(cast("dict[str, Any] | None", params.initialization_options) or {})
-        given = options.pop("token", None)
-        if self._token is not None and not matches(given, self._token):
+        given: object = params.initialization_options
+        options = dict(cast("dict[str, object]", given)) if isinstance(given, dict) else {}
+        token = options.pop("token", None)
+        if self._token is not None and not matches(token, self._token):
             asyncio.get_running_loop().call_soon(self.leave, 1)
             raise RequestFailedError(
                 "Wrong or missing token: pass the one that `redraft serve` printed as "
@@ -108,7 +109,8 @@ class RedraftServer(LanguageServer):
             self._first_settings = options
 
     def capabilities_chosen(self, capabilities: types.ServerCapabilities) -> None:
-        self._encoding = cast("Encoding", str(getattr(capabilities.position_encoding, "value", "utf-16")))
+        chosen = capabilities.position_encoding or types.PositionEncodingKind.Utf16
+        self._encoding = cast("Encoding", getattr(chosen, "value", chosen))
 
     async def begin(self) -> None:
         """After `initialized`: read the settings, then have the model loaded and its state shown."""
@@ -168,8 +170,8 @@ class RedraftServer(LanguageServer):
             return f"Redraft is off for {snapshot.language_id} (setting redraft.disabledLanguages)."
         if size > limit:
             return (
-                f"{snapshot.path} has {size:,} characters, more than redraft.limits.maxFileBytes ({limit:,}): "
-                "raise that setting to work on it."
+                f"{snapshot.path} has {size:,} characters, more than redraft.limits.maxFileBytes "
+                f"({limit:,}): raise that setting to work on it."
             )
         if "\0" in snapshot.text:
             return f"{snapshot.path} looks like a binary file."
