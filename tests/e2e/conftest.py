@@ -214,12 +214,13 @@ class Editor(LanguageClient):
     def inline(self, uri: str, at: int | t.Position, *, invoked: bool = True, selected: Any = None) -> Any:
         position = at if isinstance(at, t.Position) else self.position(self.text[uri], at)
         kinds = t.InlineCompletionTriggerKind
-        return self.text_document_inline_completion_async(
+        return self.protocol.send_request_async(  # sent now, not when awaited
+            t.TEXT_DOCUMENT_INLINE_COMPLETION,
             t.InlineCompletionParams(
                 t.InlineCompletionContext(kinds.Invoked if invoked else kinds.Automatic, selected),
                 t.TextDocumentIdentifier(uri),
                 position,
-            )
+            ),
         )
 
     def request(self, method: str, params: Any, msg_id: str) -> Any:
@@ -227,8 +228,9 @@ class Editor(LanguageClient):
         return self.protocol.send_request_async(method, params, msg_id=msg_id)
 
     def command(self, name: str, token: Any = None, **argument: Any) -> Any:
-        return self.workspace_execute_command_async(
-            t.ExecuteCommandParams(name, [argument] if argument else None, work_done_token=token)
+        return self.protocol.send_request_async(
+            t.WORKSPACE_EXECUTE_COMMAND,
+            t.ExecuteCommandParams(name, [argument] if argument else None, work_done_token=token),
         )
 
 
