@@ -31,11 +31,14 @@ class ProgressBar:
         self._token = token
         self._cancel = cancel
         self._shown = False
+        self._over = False
         self._last: tuple[str, int] = ("", 0)
 
     async def begin(self, title: str) -> None:
         """Ask the client for a bar, unless it brought its own token."""
         if self._token is None and not await self._create():
+            return
+        if self._over:  # the work was faster than the client's consent
             return
         assert self._token is not None
         if self._cancel is not None:
@@ -51,6 +54,7 @@ class ProgressBar:
             self._notify(types.WorkDoneProgressReport(message=now[0] or None, percentage=now[1]))
 
     def end(self, message: str = "") -> None:
+        self._over = True
         if self._token is not None:
             self._server.cancels.pop(self._token, None)
         if self._shown:

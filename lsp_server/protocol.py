@@ -73,6 +73,8 @@ class RedraftProtocol(LanguageServerProtocol):
                 None, types.ErrorCodes.InvalidRequest, "`method` is a string and `id` a string or number."
             )
             return
+        if isinstance(method, str) and self.get_message_type(method) is None:
+            data.setdefault("params", None)  # pygls wants the key in messages that it does not know
         try:
             message = self.structure_message(dict(data))
         except JsonRpcException as error:

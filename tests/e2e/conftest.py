@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -228,10 +229,18 @@ class Editor(LanguageClient):
         return self.protocol.send_request_async(method, params, msg_id=msg_id)
 
     def command(self, name: str, token: Any = None, **argument: Any) -> Any:
-        return self.protocol.send_request_async(
-            t.WORKSPACE_EXECUTE_COMMAND,
-            t.ExecuteCommandParams(name, [argument] if argument else None, work_done_token=token),
-        )
+        params = t.ExecuteCommandParams(name, [argument] if argument else None, work_done_token=token)
+        return self.command_as(params)
+
+    def command_as(self, params: t.ExecuteCommandParams, msg_id: str | None = None) -> Any:
+        """Send a command now; its outcome with attributes, for ease of reading."""
+        answer = self.protocol.send_request_async(t.WORKSPACE_EXECUTE_COMMAND, params, msg_id=msg_id)
+
+        async def outcome() -> Any:
+            result = await answer
+            return SimpleNamespace(**result) if isinstance(result, dict) else result
+
+        return asyncio.ensure_future(outcome())
 
 
 def capabilities(
