@@ -39,8 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv or argv[0] == "--stdio":  # editors start a bare server this way
         argv = ["serve", *argv]
     arguments = _parser(argv[0], forwarded).parse_args(argv)
+    from lsp_server.commands.engine import UsageError
+
     try:
         return int(arguments.run(arguments))
+    except UsageError as error:
+        print(f"redraft: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

@@ -8,11 +8,11 @@ import os
 import sys
 from functools import partial
 
-from lsp_server.jobs import Load, Report, Worker
+from lsp_server.commands.engine import add_engine_arguments, loader
+from lsp_server.jobs import Worker
 from lsp_server.server import RedraftServer
-from lsp_server.settings import EngineOptions, Settings
+from lsp_server.settings import Settings
 from lsp_server.transports import serve_stdio
-from model.request import Engine
 
 TOKEN_VARIABLE = "REDRAFT_TOKEN"
 
@@ -31,14 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--origin", action="append", default=[], help="a web page's origin that may connect (repeatable)"
     )
-    parser.add_argument("--model", default="", help="a model's folder (default: the one in the box)")
-    parser.add_argument("--backend", default="auto", choices=["auto", "onnx", "torch"])
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--debug", action="store_true", help="answer redraft/debug requests")
-    # For tests of clients: `--engine fake:steps=5,gate` serves model.fake instead of a network.
-    parser.add_argument("--engine", default="", help=argparse.SUPPRESS)
+    add_engine_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,12 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("pygls").setLevel(logging.WARNING)  # at INFO it logs whole documents
-    kind, _, script = arguments.engine.partition(":")
-    if kind not in ("", "fake"):
-        sys.stderr.write(f"redraft: there is no engine {kind!r}; only fake may be chosen.\n")
-        return 2
-    load: Load = partial(_load_fake, script) if kind == "fake" else _load
-    worker = Worker(load)
+    worker = Worker(loader(arguments))
     defaults = Settings(
         model=arguments.model,
         backend=arguments.backend,
@@ -61,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         log_level=arguments.log_level,
     )
-    debug = arguments.debug or kind == "fake"
+    debug = arguments.debug or bool(arguments.engine)
     make = partial(RedraftServer, worker, debug=debug, defaults=defaults)
     if arguments.tcp is None and arguments.ws is None:
         return serve_stdio(worker, make)
@@ -76,22 +66,3 @@ def run(arguments: argparse.Namespace) -> int:
         token=arguments.token,
         origins=arguments.origin,
     )
-
-
-def _load(options: EngineOptions, report: Report) -> Engine:
-    from model.engine import load_engine
-
-    return load_engine(
-        model=options.model or None,
-        backend=options.backend,
-        device=options.device,
-        threads=options.threads or None,
-        progress=report,
-    )
-
-
-def _load_fake(script: str, options: EngineOptions, report: Report) -> Engine:
-    from model import fake
-
-    report("Loading the fake engine.", 0.5)
-    return fake.load(options.model.removeprefix("fake:") if options.model.startswith("fake:") else script)

@@ -1,5 +1,5 @@
-"""A small editor that drives the real server as a process of its own: it keeps its own copy of every document,
-counts columns by itself, and applies edits as strictly as real editors do."""
+"""A small editor that drives the real server as a process of its own: it keeps its own copy of every
+document, counts columns by itself, and applies edits as strictly as real editors do."""
 
 from __future__ import annotations
 

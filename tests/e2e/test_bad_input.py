@@ -47,7 +47,9 @@ async def test_binary_and_large_files_get_no_model_and_a_message(editor):
     editor.type(large, 10, 12, "y")
     assert (await editor.debug("text", uri=large)).text == editor.text[large]
     with pytest.raises(JsonRpcException, match="maxFileBytes"):
-        await editor.wait(editor.command("redraft.server.refactorFile", uri=large, instruction="replace x with y"))
+        await editor.wait(
+            editor.command("redraft.server.refactorFile", uri=large, instruction="replace x with y")
+        )
     assert any("binary" in m for m in editor.messages)
     assert any("maxFileBytes" in m for m in editor.messages)
     assert (await editor.debug("state")).runs == 0
@@ -95,7 +97,11 @@ async def test_a_document_closed_during_a_request(editor):
         ("redraft.server.fix", {"uri": "file:///nowhere.py"}, "not open"),
         ("redraft.server.fix", {"uri": 5}, "uri"),
         ("redraft.server.fix", {"uri": "file:///work/a.py"}, "range"),
-        ("redraft.server.fix", {"uri": "file:///work/a.py", "range": {"start": 3}}, "missing or of the wrong"),
+        (
+            "redraft.server.fix",
+            {"uri": "file:///work/a.py", "range": {"start": 3}},
+            "missing or of the wrong",
+        ),
         ("redraft.server.fix", {"uri": "file:///work/a.py", "version": 7}, "has changed"),
         ("redraft.server.refactorFile", {"uri": "file:///work/a.py"}, "instruction"),
         ("redraft.server.refactorFile", {"uri": "file:///work/a.py", "speed": 9}, "does not know speed"),
@@ -155,10 +161,12 @@ async def test_malformed_messages_are_answered_and_survived(command_line):
     early = b'{"jsonrpc": "2.0", "id": 1, "method": "textDocument/inlineCompletion", "params": %s}'
     wrong = await ask(early % b'{"position": "here"}')
     assert (wrong["id"], wrong["error"]["code"]) == (1, -32602)
-    position = b'{"context": {"triggerKind": 1}, "textDocument": {"uri": "a"}, "position": {"line": 0, "character": 0}}'
+    where = b'"textDocument": {"uri": "a"}, "position": {"line": 0, "character": 0}'
+    position = b'{"context": {"triggerKind": 1}, %s}' % where
     assert (await ask(early % position))["error"]["code"] == -32002
     process.stdin.write(b"Some-Header: 1\r\n\r\nContent-Length: x\r\n\r\n")
-    hello = b'{"jsonrpc": "2.0", "id": "a", "method": "initialize", "params": {"capabilities": {}, "processId": null, "rootUri": null}}'
+    nobody = b'{"capabilities": {}, "processId": null, "rootUri": null}'
+    hello = b'{"jsonrpc": "2.0", "id": "a", "method": "initialize", "params": %s}' % nobody
     assert (await ask(hello))["result"]["capabilities"]
     assert (await ask(hello))["error"]["code"] == -32600
     assert (await ask(b'{"jsonrpc": "2.0", "id": 2, "method": "no/such"}'))["error"]["code"] == -32601

@@ -1,4 +1,5 @@
-"""2,000 random edits, requests and cancels between them: the server's text stays the editor's, in every encoding."""
+"""2,000 random edits, requests and cancels between them: the server's text stays the editor's, in every
+encoding."""
 
 from __future__ import annotations
 

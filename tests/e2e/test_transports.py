@@ -256,5 +256,3 @@ async def test_idle_it_uses_no_cpu(editor):
     await asyncio.sleep(2)
     after = process.cpu_times()
     assert (after.user + after.system) - (before.user + before.system) < 0.2
-
-

@@ -79,7 +79,9 @@ def test_every_edit_lands_where_the_client_meant_it(encoding, data):
         assert after.text == text[:start] + new + text[end:]
 
 
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9), st.sampled_from(["", "x", "\n", "(", "é:"]))))
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9), st.sampled_from(["", "x", "\n", "(", "é:"])))
+)
 def test_the_tree_follows_lazily_and_equals_a_fresh_one(edits):
     documents = opened("def f(x):\n    return x\n\n\nclass A:\n    pass\n")
     for version, (start, length, new) in enumerate(edits, 2):

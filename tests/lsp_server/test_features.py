@@ -27,13 +27,17 @@ def test_an_edit_over_several_lines_is_not_shown():
     """Inline items are on one line; the inserted text may have several."""
     snapshot = Snapshot("u", 1, "ab\ncd")
     assert inline_completion.one_edit(snapshot, Complete(1), offered(Edit(1, 4, "x"))) is None
-    assert inline_completion.one_edit(snapshot, Complete(1), offered(Edit(1, 1, "x\ny"))) == Edit(1, 1, "x\ny")
+    assert inline_completion.one_edit(snapshot, Complete(1), offered(Edit(1, 1, "x\ny"))) == Edit(
+        1, 1, "x\ny"
+    )
 
 
 def test_an_edit_must_extend_the_widgets_text():
     snapshot = Snapshot("u", 1, "os.pa")
     task = Complete(5, replace=Span(3, 5), start_with="path")
-    assert inline_completion.one_edit(snapshot, task, offered(Edit(5, 5, "th.join"))) == Edit(3, 5, "path.join")
+    assert inline_completion.one_edit(snapshot, task, offered(Edit(5, 5, "th.join"))) == Edit(
+        3, 5, "path.join"
+    )
     assert inline_completion.one_edit(snapshot, task, offered(Edit(5, 5, "ss"))) is None
 
 

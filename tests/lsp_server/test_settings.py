@@ -13,7 +13,12 @@ def test_nothing_gives_the_defaults():
 
 
 def test_known_keys_are_taken_over_at_every_depth():
-    raw = {"inline": {"delayMs": 5, "multiline": False}, "ignore": ["*.secret"], "backend": "onnx", "threads": 2}
+    raw = {
+        "inline": {"delayMs": 5, "multiline": False},
+        "ignore": ["*.secret"],
+        "backend": "onnx",
+        "threads": 2,
+    }
     settings, warnings = read(raw)
     assert not warnings
     assert (settings.inline.delay_ms, settings.inline.multiline) == (5, False)
