@@ -19,8 +19,8 @@ def addressable(edits: Iterable[Edit], text: str) -> tuple[Edit, ...]:
     """The same change with no edit that begins or ends between `\\r` and `\\n`, a place that LSP cannot
     name."""
     merged: list[Edit] = []
-    for edit in sorted(edits):
-        if merged and merged[-1].end == edit.start and edit.start not in (0, merged[-1].start):
+    for edit in sorted(edits, key=lambda e: (e.start, e.end)):
+        if merged and merged[-1].end == edit.start:
             merged[-1] = Edit(merged[-1].start, edit.end, merged[-1].new + edit.new)
         else:
             merged.append(edit)

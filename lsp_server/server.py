@@ -11,6 +11,7 @@ import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
@@ -21,19 +22,17 @@ from pygls.lsp.server import LanguageServer
 
 from lsp_server import features
 from lsp_server.documents import Documents, Snapshot, UnknownDocumentError, path_of
-from lsp_server.features import completion, status
+from lsp_server.features import completion, configuration, status
 from lsp_server.jobs import Job, Priority, Worker, WorkerStatus
 from lsp_server.progress import ProgressBar
 from lsp_server.protocol import RedraftProtocol, RequestFailedError
-from lsp_server.settings import Settings, read
+from lsp_server.settings import Settings
 from lsp_server.suggestions import Suggestions
 from model.editing.ignore import IgnoreRules
 from model.editing.source import Encoding
 from model.request import Progress, Proposal, Request, Task
 
 logger = logging.getLogger(__name__)
-
-CONFIGURATION_PATIENCE = 3.0  # seconds that the client has to answer workspace/configuration
 
 
 def installed_version() -> str:
@@ -65,8 +64,8 @@ class RedraftServer(LanguageServer):
         self.worker = worker
         self.documents = Documents()
         self.suggestions = Suggestions()
-        self._defaults = defaults or Settings()
-        self.settings: Settings = self._defaults
+        self.defaults = defaults or Settings()
+        self.settings: Settings = self.defaults
         self.jobs: set[Job] = set()
         self.cancels: dict[types.ProgressToken, Callable[[], None]] = {}
         self.waiting: dict[str, asyncio.Event] = {}
@@ -81,7 +80,7 @@ class RedraftServer(LanguageServer):
         self._first_settings: dict[str, object] | None = None
         self._shared = shared
         self._encoding: Encoding = "utf-16"
-        self._rules = IgnoreRules()
+        self.rules = IgnoreRules()
         self._forget: Callable[[], None] = lambda: None
         self._tasks: set[asyncio.Task[Any]] = set()
         features.register(self, debug=debug)
@@ -116,11 +115,10 @@ class RedraftServer(LanguageServer):
         """After `initialized`: read the settings, then have the model loaded and its state shown."""
         loop = asyncio.get_running_loop()
         self._forget = self.worker.listen(partial(_call_in, loop, self._show_status))
-        self.apply_settings(self._first_settings, load=False)
-        await self.pull_settings(load=False)
-        self._spawn(self._watch_settings())
+        configuration.apply(self, self._first_settings)
+        await configuration.pull(self)
+        self.spawn(configuration.watch(self))
         self.load_engine()
-        self._show_status(self.worker.status)
 
     def leave(self, code: int) -> None:
         """The connection is over: stop its work, tell the transport. Safe to call twice."""
@@ -193,11 +191,13 @@ class RedraftServer(LanguageServer):
         folders = [path_of(folder.uri) for folder in self.workspace.folders.values()]
         roots = [f for f in (self.workspace.root_path, *folders) if f]
         inside = [root for root in roots if path.startswith(root)]
-        return not self._rules.allows(path, max(inside, key=len, default=""))
+        return not self.rules.allows(path, max(inside, key=len, default=""))
 
     # the engine
 
     def load_engine(self) -> None:
+        """Have the engine of the settings loaded, if it is another one, and show how things stand."""
+        self._show_status(self.worker.status)
         wanted = self.settings.engine
         loaded = self.worker.options
         if self._shared and loaded is not None and loaded != wanted and self.worker.status.state != "error":
@@ -247,49 +247,6 @@ class RedraftServer(LanguageServer):
         if cancel is not None:
             cancel()
 
-    # settings
-
-    def apply_settings(self, raw: object, *, load: bool = True) -> None:
-        """Take over the client's settings; what is not understood is said once and the default stays."""
-        if raw is None:
-            return
-        self.settings, warnings = read(raw, self._defaults)
-        self._rules = IgnoreRules(self.settings.ignore)
-        logging.getLogger().setLevel(self.settings.log_level.upper())
-        if fresh := [w for w in warnings if w not in self.warned]:
-            self.warned.update(fresh)
-            self.say("Redraft settings:\n" + "\n".join(fresh), types.MessageType.Warning)
-        if load:
-            self.load_engine()
-            self._show_status(self.worker.status)
-
-    async def pull_settings(self, *, load: bool = True) -> None:
-        workspace = self.client_capabilities.workspace
-        if workspace is None or not workspace.configuration:
-            return
-        params = types.ConfigurationParams([types.ConfigurationItem(section="redraft")])
-        try:
-            answer = await asyncio.wait_for(
-                self.ask(types.WORKSPACE_CONFIGURATION, params), CONFIGURATION_PATIENCE
-            )
-        except Exception as error:
-            logger.warning("The client did not give its settings: %s", error or type(error).__name__)
-            return
-        self.apply_settings(answer[0] if answer else None, load=load)
-
-    async def _watch_settings(self) -> None:
-        """Ask to be told of changes, where that needs asking."""
-        workspace = self.client_capabilities.workspace
-        change = workspace and workspace.did_change_configuration
-        if not change or not change.dynamic_registration:
-            return
-        options = types.DidChangeConfigurationRegistrationOptions(section="redraft")
-        method = types.WORKSPACE_DID_CHANGE_CONFIGURATION
-        await self.ask(
-            types.CLIENT_REGISTER_CAPABILITY,
-            types.RegistrationParams([types.Registration("redraft-settings", method, options)]),
-        )
-
     # to the client
 
     def ask(self, method: str, params: Any) -> Awaitable[Any]:
@@ -305,9 +262,6 @@ class RedraftServer(LanguageServer):
 
     def spawn(self, work: Awaitable[None]) -> None:
         """Run a coroutine beside the handlers, ended with the connection."""
-        self._spawn(work)
-
-    def _spawn(self, work: Awaitable[None]) -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[assignment]
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -319,5 +273,5 @@ def matches(given: object, token: str) -> bool:
 
 def _call_in(loop: asyncio.AbstractEventLoop, function: Callable[[Any], None], value: Any) -> None:
     """Call `function` on the event loop from the worker's thread; a loop that has ended needs no news."""
-    if not loop.is_closed():
+    with suppress(RuntimeError):
         loop.call_soon_threadsafe(function, value)

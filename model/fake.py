@@ -20,7 +20,7 @@ from model.request import Complete, Cost, Fix, Progress, Proposal, Refactor, Req
 
 _NEEDS_COLON = re.compile(
     r"^[ \t]*(?:async[ \t]+)?(?:def|class|if|elif|else|for|while|try|except|finally|with)\b"
-    r"[^\r\n#]*?(?=[ \t]*$)",
+    r"[^\r\n#]*?(?=[ \t]*(?:\r|$))",
     re.MULTILINE,
 )
 _REPLACE = re.compile(r"replace (?P<old>.+) with (?P<new>.*)", re.IGNORECASE | re.DOTALL)
