@@ -2,8 +2,8 @@
 
 A model's cache is reused only while the prompt's start stays, so the window's start lies on a grid: it moves
 in strides of half the budget, never with a keystroke. The grid looks at text alone: a syntax tree changes
-shape with every unfinished line. Budgets are in units of a counter that is passed in, called a few times on pieces
-about as long as the budget. Knows no tokens.
+shape with every unfinished line. Budgets are in units of a counter that is passed in, called a few times on
+pieces about as long as the budget. Knows no tokens.
 """
 
 from __future__ import annotations

@@ -51,8 +51,9 @@ _NOT_A_HEADER = re.compile(
     r"|with|select|defer|go|synchronized|assert|delete|sizeof|static_assert|super|this|goto|break|continue)\b"
 )
 _PREFIX = re.compile(r"@|#\[|template\s*<")  # lines above a header that belong to it
+_RETURN_TYPE = re.compile(r"(?!(?:else|do|try|return|break|continue)\b)[A-Za-z_][\w\s*&:<>]*(?<!:)")
 # A header goes on with one of these, on a line that is indented like it.
-_TRANSPARENT = re.compile(r"[{)\]]|where\b|->|:\s*\w+\(")
+_TRANSPARENT = re.compile(r"[{)\]]|\}\)|where\b|->|:\s*\w+\(")
 _CLOSER = re.compile(r"[}\])]|end\b")
 # Lines whose indentation says nothing: comments, and in C the preprocessor, access and goto labels.
 _UNINDENTED = {
@@ -89,11 +90,7 @@ def guess_definition(text: str, offset: int, language: str) -> Definition | None
     top = _line(lines, number)
     assert top is not None
     last = _find_end(lines, number, language)
-    first = number
-    while first > 0 and (above := _line(lines, first - 1)) and above.indent == top.indent:
-        if not _PREFIX.match(above.code):
-            break
-        first -= 1
+    first = _first_line(lines, number, top.indent, language)
     if kind == "function" and _is_in_class(lines, number, top.indent, language):
         kind = "method"
     first_line = _line(lines, first)
@@ -104,12 +101,26 @@ def guess_definition(text: str, offset: int, language: str) -> Definition | None
     return Definition(Span(start, max(start, end)), _name(top.code), kind)
 
 
+def _first_line(lines: LineIndex, header: int, indent: int, language: str) -> int:
+    """The line where the decorators or attributes of a header begin, which may go over several lines."""
+    first = header
+    for number in range(header - 1, max(-1, header - 40), -1):
+        line = _line(lines, number)
+        if line is None or line.indent < indent:
+            break
+        if line.indent == indent and _is_lead(line, language):
+            first = number
+        elif line.indent == indent and not _says_nothing(line, language) and not _CLOSER.match(line.code):
+            break
+    return first
+
+
 def looks_whole(text: str, span: Span, language: str) -> bool:
     """Whether a definition in braces ends on a line indented like its first and holds no other header that is
     indented so; if not, its closing brace is probably that of something around it or after it."""
     lines = LineIndex(text)
     number, end = lines.line_at(span.start), lines.line_at(span.end)
-    while number < end and (decorator := _line(lines, number)) and _PREFIX.match(decorator.code):
+    while number < end and (lead := _line(lines, number)) and _is_lead(lead, language):
         number += 1
     first, last = _line(lines, number), _line(lines, end)
     if language == "python" or first is None or last is None:
@@ -133,6 +144,12 @@ def _line(lines: LineIndex, number: int) -> _Line | None:
     return _Line(Span(start, start + len(code)), indent, code)
 
 
+def _is_lead(line: _Line, language: str) -> bool:
+    """Whether a line above a header belongs to it: a decorator, or in C a return type on its own line."""
+    in_c = language in ("c", "cpp") and _RETURN_TYPE.fullmatch(line.code) is not None
+    return in_c or _PREFIX.match(line.code) is not None
+
+
 def _says_nothing(line: _Line, language: str) -> bool:
     pattern = _UNINDENTED.get(_FAMILY.get(language, language), _COMMENT)
     return pattern.match(line.code) is not None
@@ -140,7 +157,7 @@ def _says_nothing(line: _Line, language: str) -> bool:
 
 def _header_kind(line: _Line, language: str) -> DefinitionKind | None:
     family = _FAMILY.get(language, language)
-    if len(line.code) > _MAX_HEADER:
+    if len(line.code) > _MAX_HEADER or line.code[0] in ")]}":
         return None
     if re.match(_CLASS[family], line.code):
         return "class"
@@ -155,9 +172,9 @@ def _find_header(lines: LineIndex, at: int, language: str) -> tuple[int, Definit
     if here is None or _says_nothing(here, language):
         around = [_next(lines, at, step, language) for step in (-1, 1)]
         limit = max(here.indent if here else 0, min(line.indent if line else 0 for line in around))
-    elif _PREFIX.match(here.code):  # on a decorator: the header below it
+    elif _is_lead(here, language):  # on a decorator: the header below it
         below = at
-        while below + 1 < lines.line_count and (line := _line(lines, below)) and _PREFIX.match(line.code):
+        while below + 1 < lines.line_count and (line := _line(lines, below)) and _is_lead(line, language):
             below += 1
         return _find_header(lines, below, language) if below != at else None
     else:
@@ -224,18 +241,19 @@ def _find_end(lines: LineIndex, header: int, language: str) -> int:
     top = _line(lines, header)
     assert top is not None
     is_python = language == "python"
-    last, in_body = header, False
+    goes_on = re.compile(r"[)\]]") if is_python else _TRANSPARENT
+    last = header
     for number in range(header + 1, lines.line_count):
         line = _line(lines, number)
         if line is None or (line.indent <= top.indent and _says_nothing(line, language)):
             continue
         if line.indent > top.indent:
-            last, in_body = number, True
+            last = number
         elif not is_python and _CLOSER.match(line.code) and line.indent == top.indent:
             last = number
             if line.code.startswith(("}", "end")) and "{" not in line.code:
                 break
-        elif line.indent == top.indent and _TRANSPARENT.match(line.code) and not (is_python and in_body):
+        elif line.indent == top.indent and goes_on.match(line.code):
             last = number
         else:
             break

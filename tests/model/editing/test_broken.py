@@ -134,6 +134,46 @@ def test_a_broken_function_is_found_from_each_of_its_lines(path: Path, slip: Sli
         assert found_from_every_line(text, language, target, slip) == [], target.name
 
 
+def test_decorators_and_parameters_over_several_lines_belong_to_a_broken_function() -> None:
+    code = """@mark.skip(
+    reason="x",
+)
+# why
+@other
+def f(
+    a,
+    b,
+) -> int:
+    return (a + b
+
+x = 1
+"""
+    tree = parse(code, "python")
+    for place in ("a,", ") ->", "return"):
+        found = tree.enclosing_definition(code.index(place))
+        assert found is not None
+        assert found.span.of(code) == code[: code.index("\n\nx = 1")]
+
+
+def test_destructured_parameters_belong_to_a_broken_function() -> None:
+    code = "const run = async ({\n  args,\n  call,\n}) => {\n  start(call, args\n  return args;\n};"
+    tree = parse(f"a();\n\n{code}\n\nb();\n", "javascript")
+    for place in ("const", "args,", "}) =>", "start", "return"):
+        found = tree.enclosing_definition(tree.text.index(place))
+        assert found is not None
+        assert found.span.of(tree.text) == code
+
+
+def test_a_return_type_on_its_own_line_belongs_to_a_broken_function() -> None:
+    header = "static struct node *\nfind(struct node *list, int key)\n{\n"
+    code = header + "  while (list->key != key\n    list++;\n  return list;\n}"
+    tree = parse(f"int x;\n\n{code}\n\nint\nother(void)\n{{\n  return 0;\n}}\n", "c")
+    for place in ("static", "find", "list++", "return list"):
+        found = tree.enclosing_definition(tree.text.index(place))
+        assert found is not None
+        assert found.span.of(tree.text) == code
+
+
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_other_functions_are_found_while_one_is_broken(path: Path) -> None:
     language = language_of(path.name)
