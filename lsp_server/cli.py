@@ -23,7 +23,7 @@ SUBCOMMANDS = {
 # name -> (module with `main(argv) -> exit code | None`, one line of help); listed only where they are
 # installed
 FORWARDED = {
-    "train": ("model.train.recipes", "train a model with a recipe"),
+    "train": ("model.train.main", "train a model with a recipe (extra `train`)"),
     "eval": ("model.eval.main", "measure a model's quality"),
     "bench": ("model.bench.main", "measure a model's speed"),
     "play": ("lsp_server.commands.play", "try Redraft in a web page"),
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     forwarded = {name: entry for name, entry in FORWARDED.items() if _exists(entry[0])}
     if argv and argv[0] in forwarded:
-        return int(import_module(forwarded[argv[0]][0]).main(argv[1:]) or 0)
+        return _forward(argv[0], forwarded[argv[0]][0], argv[1:])
     if not argv or argv[0] == "--stdio":  # editors start a bare server this way
         argv = ["serve", *argv]
     arguments = _parser(argv[0], forwarded).parse_args(argv)
@@ -48,6 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _forward(name: str, module: str, argv: Sequence[str]) -> int:
+    try:
+        run = import_module(module).main
+    except ModuleNotFoundError as error:
+        print(f"redraft {name} needs {error.name}: install redraft with the extra `train`.", file=sys.stderr)
+        return 1
+    return int(run(argv) or 0)
 
 
 def _parser(chosen: str, forwarded: dict[str, tuple[str, str]]) -> argparse.ArgumentParser:
