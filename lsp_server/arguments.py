@@ -11,7 +11,7 @@ from lsp_server.documents import Snapshot
 from lsp_server.protocol import RequestFailedError
 from model.editing.source import Span
 
-KNOWN = frozenset({"uri", "version", "range", "position", "message", "instruction"})
+KNOWN = frozenset({"uri", "version", "range", "position", "message", "instruction", "cost"})
 
 
 @dataclass(frozen=True)

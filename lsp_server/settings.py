@@ -27,15 +27,14 @@ class EngineOptions:
 
 @attrs.frozen
 class InlineSettings:
-    """Inline completion. `delay_ms` is how long typing must rest; `max_suffix` how many characters,
-    closers apart, may follow the cursor on its line for a suggestion to come by itself."""
+    """Inline completion. `delay_ms` is how long typing must rest; `min_prefix` how many characters of code
+    must stand before the cursor on its line for a suggestion to come by itself."""
 
     enable: bool = True
     delay_ms: int = 75
     deadline_ms: int = 2_000
     multiline: bool = True
     min_prefix: int = 0
-    max_suffix: int = 8
 
 
 @attrs.frozen

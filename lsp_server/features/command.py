@@ -184,16 +184,10 @@ def regions_of(snapshot: Snapshot, task: Task, proposed: tuple[Edit, ...]) -> tu
 
 def outcome(proposal: Proposal, *, applied: bool, message: str = "") -> Outcome:
     """The command's result, as plain JSON."""
-    cost = proposal.cost
     return {
         "status": proposal.status,
         "applied": applied,
         "message": message or proposal.message,
         "edits": len(proposal.edits),
-        "cost": {
-            "forwards": cost.forwards,
-            "prefills": cost.prefills,
-            "tokens": cost.tokens,
-            "milliseconds": round(cost.milliseconds, 1),
-        },
+        "cost": proposal.cost.as_json(),
     }

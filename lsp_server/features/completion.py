@@ -10,7 +10,7 @@ from lsprotocol import types
 
 from lsp_server.documents import Snapshot, UnknownDocumentError
 from lsp_server.features import inline_completion
-from model.editing.edit import Edit
+from lsp_server.features.inline_completion import Offer
 from model.request import Complete
 
 if TYPE_CHECKING:
@@ -41,12 +41,13 @@ async def _answer(
     context = params.context
     invoked = context is None or context.trigger_kind == types.CompletionTriggerKind.Invoked
     task = Complete(cursor, ls.settings.inline.multiline)
-    edit = await inline_completion.suggest(ls, snapshot, task, invoked=invoked)
-    return types.CompletionList(is_incomplete=True, items=[item(snapshot, cursor, edit)] if edit else [])
+    offer = await inline_completion.suggest(ls, snapshot, task, invoked=invoked)
+    return types.CompletionList(is_incomplete=True, items=[item(snapshot, cursor, offer)] if offer else [])
 
 
-def item(snapshot: Snapshot, cursor: int, edit: Edit) -> types.CompletionItem:
+def item(snapshot: Snapshot, cursor: int, offer: Offer) -> types.CompletionItem:
     """The item replaces the word before the cursor by itself and more, since clients filter by that word."""
+    edit = offer.edit
     line = snapshot.lines.line(snapshot.lines.line_at(cursor))
     word = _WORD_BEFORE.search(snapshot.text[line.start : edit.start])
     begun = word.group() if word else ""
@@ -61,5 +62,5 @@ def item(snapshot: Snapshot, cursor: int, edit: Edit) -> types.CompletionItem:
         sort_text="~redraft",
         text_edit=types.TextEdit(snapshot.range(edit.start - len(begun), edit.end), new),
         insert_text_mode=types.InsertTextMode.AsIs,
-        command=inline_completion.accepted(snapshot.uri),
+        command=inline_completion.accepted(snapshot.uri, offer.cost),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
@@ -18,13 +19,13 @@ from lsp_server.settings import InlineSettings
 from lsp_server.suggestions import Suggestion
 from model.editing.edit import Edit
 from model.editing.source import Span
-from model.request import Complete, Proposal
+from model.editing.trim import should_complete
+from model.request import Complete, Cost, Proposal
 
 if TYPE_CHECKING:
     from lsp_server.server import RedraftServer
 
 ACCEPTED = "redraft.server.accepted"
-CLOSERS = frozenset(")]}>'\"`,;: \t")
 
 
 def register(server: RedraftServer) -> None:
@@ -50,18 +51,26 @@ async def _answer(
     selected = params.context.selected_completion_info
     cursor = snapshot.offset(params.position)
     task = task_at(snapshot, cursor, selected, ls.settings.inline)
-    edit = await suggest(ls, snapshot, task, invoked=invoked)
-    return types.InlineCompletionList([item(snapshot, edit)] if edit else [])
+    offer = await suggest(ls, snapshot, task, invoked=invoked)
+    return types.InlineCompletionList([item(snapshot, offer)] if offer else [])
 
 
-async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete, *, invoked: bool) -> Edit | None:
+@dataclass(frozen=True)
+class Offer:
+    """A suggestion and what it took; nothing where an earlier answer still fits."""
+
+    edit: Edit
+    cost: Cost = field(default_factory=Cost)
+
+
+async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete, *, invoked: bool) -> Offer | None:
     """The suggestion for `task`, or None: nothing to say, not wanted here, or overtaken by events."""
     newer = _overtake(ls, snapshot.uri)
     if not is_wanted(snapshot, task.cursor, ls.settings.inline, invoked=invoked) or ls.refuses(snapshot):
         return None
     plain = task.replace is None
     if plain and (rest := ls.suggestions.rest(snapshot.uri, snapshot.text, task.cursor)):
-        return Edit(task.cursor, task.cursor, rest)
+        return Offer(Edit(task.cursor, task.cursor, rest))
     if not invoked and await _rested(newer, ls.settings.inline.delay_ms / 1000):
         return None
     if not ls.is_current(snapshot) or ls.worker.status.state not in ("ready", "busy"):
@@ -77,7 +86,7 @@ async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete, *, invo
         return None
     if plain and edit.start == edit.end:
         ls.suggestions.remember(Suggestion(snapshot.uri, snapshot.text, task.cursor, edit.new))
-    return edit
+    return Offer(edit, proposal.cost)
 
 
 def _overtake(ls: RedraftServer, uri: str) -> asyncio.Event:
@@ -112,18 +121,14 @@ def task_at(
 
 
 def is_wanted(snapshot: Snapshot, cursor: int, settings: InlineSettings, *, invoked: bool) -> bool:
-    """Whether to suggest here unasked: not before code that goes on, except closers, and not without a
-    prefix."""
+    """Whether to suggest here: unasked only after `min_prefix` characters, and where `should_complete` says so."""
     if not settings.enable:
         return False
     if invoked:
         return True
     line = snapshot.lines.line(snapshot.lines.line_at(cursor))
-    rest = snapshot.text[cursor : line.end]
-    if len(rest.strip()) > settings.max_suffix and not set(rest) <= CLOSERS:
-        return False
     prefix = snapshot.text[line.start : cursor].strip()
-    return len(prefix) >= settings.min_prefix
+    return len(prefix) >= settings.min_prefix and should_complete(snapshot.text, cursor, snapshot.tree)
 
 
 def one_edit(snapshot: Snapshot, task: Complete, proposal: Proposal) -> Edit | None:
@@ -156,12 +161,14 @@ def cover(text: str, edits: Sequence[Edit], where: Span) -> Edit:
     return Edit(start, end, "".join((*parts, text[at:end])))
 
 
-def item(snapshot: Snapshot, edit: Edit) -> types.InlineCompletionItem:
+def item(snapshot: Snapshot, offer: Offer) -> types.InlineCompletionItem:
     """An item with an explicit range, and a command: clients do not tell otherwise that it was accepted."""
+    edit = offer.edit
     return types.InlineCompletionItem(
-        edit.new, range=snapshot.range(edit.start, edit.end), command=accepted(snapshot.uri)
+        edit.new, range=snapshot.range(edit.start, edit.end), command=accepted(snapshot.uri, offer.cost)
     )
 
 
-def accepted(uri: str) -> types.Command:
-    return types.Command("Suggestion accepted", ACCEPTED, arguments=[{"uri": uri}])
+def accepted(uri: str, cost: Cost) -> types.Command:
+    """The command of acceptance; its argument also tells a client that shows it what the suggestion took."""
+    return types.Command("Suggestion accepted", ACCEPTED, arguments=[{"uri": uri, "cost": cost.as_json()}])

@@ -12,7 +12,14 @@ from dataclasses import replace
 from model.backends.interface import Backend
 from model.checkpoint import Decoding
 from model.engine import DiffusionEngine
-from model.eval.cases import Case, broken_functions, completions, intact_functions
+from model.eval.cases import (
+    Case,
+    broken_functions,
+    completions,
+    intact_functions,
+    needless_refactorings,
+    refactorings,
+)
 from model.eval.heldout import score
 from model.tokenizer import Tokenizer
 from model.train.corpus import SourceFile
@@ -28,7 +35,8 @@ def calibrate(
     network: Backend, tokenizer: Tokenizer, decoding: Decoding, files: Sequence[SourceFile], count: int
 ) -> Decoding:
     """`decoding` with the thresholds that suit `network` best; `count` cases for each choice."""
-    broken, intact = broken_functions(files, count, seed=1), intact_functions(files, count, seed=1)
+    broken = [*broken_functions(files, count, seed=1), *refactorings(files, count // 2, seed=1)]
+    intact = [*intact_functions(files, count, seed=1), *needless_refactorings(files, count, seed=1)]
     decoding = replace(decoding, tau_edit=_edit_threshold(network, tokenizer, decoding, broken, intact))
     holes = completions(files, count, seed=1)
     decoding = replace(decoding, tau_mask=_mask_threshold(network, tokenizer, decoding, holes))

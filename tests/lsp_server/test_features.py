@@ -55,7 +55,7 @@ def test_nothing_to_say_is_nothing_shown():
 
 @pytest.mark.parametrize(
     ("line", "wanted"),
-    [("x = |", True), ("f(|)", True), ("f(|)):   ", True), ("|return something", False), ("a|b", True)],
+    [("x = |", True), ("f(|)", True), ("f(|)):   ", True), ("|return something", False), ("a|b", False)],
 )
 def test_no_suggestion_by_itself_before_code_that_goes_on(line, wanted):
     cursor = line.index("|")
