@@ -9,6 +9,7 @@ from lsprotocol import types as t
 
 from lsp_server.documents import Snapshot
 from lsp_server.features import code_action, command, completion, inline_completion, status
+from lsp_server.features.inline_completion import Offer
 from lsp_server.jobs import WorkerStatus
 from lsp_server.settings import InlineSettings, Settings
 from lsp_server.suggestions import Suggestion, Suggestions
@@ -87,12 +88,12 @@ def test_other_typing_ends_a_suggestion():
 
 def test_a_completion_item_replaces_the_word_before_the_cursor():
     snapshot = Snapshot("u", 1, "x = foo")
-    item = completion.item(snapshot, 7, Edit(7, 7, "bar()\n    more"))
+    item = completion.item(snapshot, 7, Offer(Edit(7, 7, "bar()\n    more")))
     assert item.label == "foobar()"
     assert item.filter_text == item.text_edit.new_text == "foobar()\n    more"
     assert item.text_edit.range.start.character == 4
-    assert completion.item(snapshot, 7, Edit(7, 7, "y" * 99)).label.endswith("…")
-    assert completion.item(Snapshot("u", 1, ""), 0, Edit(0, 0, "\n")).label
+    assert completion.item(snapshot, 7, Offer(Edit(7, 7, "y" * 99))).label.endswith("…")
+    assert completion.item(Snapshot("u", 1, ""), 0, Offer(Edit(0, 0, "\n"))).label
 
 
 def listed(text: str, at: t.Range, *, only=None, diagnostics=(), settings=None) -> list[t.CodeAction]:
