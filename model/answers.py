@@ -44,7 +44,9 @@ class Writer:
             return (Edit(span.start, span.end, new),) if new and new != span.of(text) else ()
         original = span.of(text)
         written = restore(new, original, text)
-        return tuple(Edit(span.start + e.start, span.start + e.end, e.new) for e in minimal_edits(original, written))
+        return tuple(
+            Edit(span.start + e.start, span.start + e.end, e.new) for e in minimal_edits(original, written)
+        )
 
     def _completion(self, task: Complete, span: Span, new: str) -> str:
         text = self.request.document.text

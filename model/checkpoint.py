@@ -81,7 +81,9 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             "or leave the setting empty for the embedded one"
         ) from error
     except ValueError as error:
-        raise ModelError(f"{folder / 'config.json'} is not JSON: {error}; restore or re-export the model") from error
+        raise ModelError(
+            f"{folder / 'config.json'} is not JSON: {error}; restore or re-export the model"
+        ) from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ModelError(f"{folder} is not a Redraft checkpoint of format {FORMAT}; export it again")
     try:

@@ -175,7 +175,11 @@ def edit(job: Job, cache: KVCache, policy: InsertDelete) -> Decoder:
 
 
 def _edit_rounds(
-    job: Job, canvas: Canvas, pending: Sequence[int], policy: InsertDelete, banned: dict[int, set[int]] | None = None
+    job: Job,
+    canvas: Canvas,
+    pending: Sequence[int],
+    policy: InsertDelete,
+    banned: dict[int, set[int]] | None = None,
 ) -> Decoder:
     seen = {canvas.ids}
     for round_number in range(1, job.rounds + 1):
@@ -241,7 +245,9 @@ def speculate(job: Job, cache: KVCache, draft_steps: int = 1) -> Decoder:
             ids = _surest(ids, drafts, keep)
         draft = before_end(ids) + ([job.end] if job.end in ids else [])
         base = cache.length
-        found = yield Forward("verify", draft, (), range(len(draft)), Canvas(tuple(tokens), tuple(ids)), "causal")
+        found = yield Forward(
+            "verify", draft, (), range(len(draft)), Canvas(tuple(tokens), tuple(ids)), "causal"
+        )
         truth = [first_row, *found.best.tolist()]
         agreed = next((i for i, token in enumerate(draft) if token != truth[i]), len(draft))
         # The correcting token, or after a full draft the one that follows it, comes from the causal row.

@@ -12,7 +12,8 @@ Knows NumPy and a back end's interface; neither torch nor LSP.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ from model.backends.interface import Backend
 from model.cache import PrefixStore
 from model.checkpoint import EMBEDDED, Checkpoint, Decoding, ModelError, open_checkpoint
 from model.decoders import autoregress, edit, fill, speculate
+from model.editing.edit import Edit
 from model.editing.syntax import try_parse
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import DeclinedError, Question, Reader
@@ -103,8 +105,9 @@ class EngineRun:
             self._declined = str(declined)
         config = engine.backend.config
         jobs = [q.job(config, self._writer.inspector(q)) for q in self._questions]
-        is_fill = isinstance(request.task, Complete)
-        self._sampler = SamplerRun(engine.backend, jobs, engine.decoder(is_fill), engine.store)
+        self._is_fill = isinstance(request.task, Complete)
+        self._tokenizer = engine.reader.tokenizer
+        self._sampler = SamplerRun(engine.backend, jobs, engine.decoder(self._is_fill), engine.store)
 
     def step(self) -> bool:
         return not self._declined and self._sampler.step()
@@ -119,6 +122,12 @@ class EngineRun:
         run = self._sampler
         spent = (time.perf_counter() - self._began) * 1000
         return Cost(run.forwards, run.prefills, run.tokens, spent)
+
+    def _cost_of(self, edits: Sequence[Edit]) -> Cost:
+        """As `cost`; for edits of existing code only the tokens they write count: copied ones would flatter."""
+        if self._is_fill:
+            return self.cost
+        return replace(self.cost, tokens=sum(self._tokenizer.count(e.new) for e in edits))
 
     @property
     def progress(self) -> Progress:
@@ -137,7 +146,9 @@ class EngineRun:
             if reasons:
                 return Proposal("rejected", message="; ".join(dict.fromkeys(reasons)), cost=self.cost)
             finished = self._sampler.is_finished
-            status, why = ("unchanged", "the model would change nothing") if finished else ("stopped", "out of time")
+            status, why = (
+                ("unchanged", "the model would change nothing") if finished else ("stopped", "out of time")
+            )
             return Proposal(status, message=why, cost=self.cost)
         if sure < self._minimum:
             return Proposal("rejected", message="not confident enough", confidence=sure, cost=self.cost)
@@ -145,7 +156,7 @@ class EngineRun:
         notes = [f"{unread} regions were not reached"] if unread else []
         if self._tree is None:
             notes.append("syntax not checked: no grammar")
-        return Proposal("offered", tuple(sorted(edits)), "; ".join(notes), sure, self.cost)
+        return Proposal("offered", tuple(sorted(edits)), "; ".join(notes), sure, self._cost_of(edits))
 
 
 def load_engine(
@@ -177,7 +188,9 @@ def load_backend(checkpoint: Checkpoint, backend: str, device: str, threads: int
         raise ModelError(f"unknown back end {backend!r}: choose auto, onnx or torch")
     wants_gpu = device not in ("auto", "cpu")
     if backend == "onnx" and wants_gpu:
-        raise ModelError(f"the ONNX back end runs on the CPU only; choose backend torch for device {device!r}")
+        raise ModelError(
+            f"the ONNX back end runs on the CPU only; choose backend torch for device {device!r}"
+        )
     if backend == "torch" or (backend == "auto" and wants_gpu):
         try:
             from model.backends.load_torch import load_torch

@@ -141,7 +141,9 @@ def _embed(g: _Graph, config: ModelConfig) -> str:
     """Control rows from the float32 table, text rows from the int8 one, plus the canvas embedding."""
     first = g.constant(FIRST_TEXT_ID, np.int64)
     is_control = g.op("Unsqueeze", g.op("Less", "ids", first), g.ints(-1))
-    control = g.op("Gather", g.weight("table.control"), g.op("Min", "ids", g.constant(FIRST_TEXT_ID - 1, np.int64)))
+    control = g.op(
+        "Gather", g.weight("table.control"), g.op("Min", "ids", g.constant(FIRST_TEXT_ID - 1, np.int64))
+    )
     index = g.op("Max", g.op("Sub", "ids", first), g.constant(0, np.int64))
     rows = g.op("Cast", g.op("Gather", g.weight("table.text"), index), to=TensorProto.FLOAT)
     scale = g.op("Unsqueeze", g.op("Gather", g.weight("table.text_scale"), index), g.ints(-1))
@@ -194,7 +196,9 @@ def _layer(
     weights = g.op("Reshape", g.op("Softmax", wide, axis=-1), g.op("Shape", scores))
     mixed = g.op("MatMul", weights, g.op("Transpose", values, perm=[0, 2, 1, 3]))
     heads_BHTD = g.op(
-        "Reshape", mixed, g.op("Concat", g.ints(0, c.heads), g.op("Shape", "ids", start=1, end=2), g.ints(d), axis=0)
+        "Reshape",
+        mixed,
+        g.op("Concat", g.ints(0, c.heads), g.op("Shape", "ids", start=1, end=2), g.ints(d), axis=0),
     )
     joined = g.reshape(g.op("Transpose", heads_BHTD, perm=[0, 2, 1, 3]), 0, 0, c.heads * d)
     x = g.op("Add", x, g.linear(joined, f"{name}.out"))

@@ -37,8 +37,10 @@ class Choice:
 
 
 class Policy(Protocol):
-    edits_visible: bool
-    """Whether the policy also replaces tokens that are already committed."""
+    @property
+    def edits_visible(self) -> bool:
+        """Whether the policy also replaces tokens that are already committed."""
+        ...
 
     def __call__(self, view: View) -> Choice: ...
 

@@ -60,7 +60,11 @@ class Reader:
         if isinstance(task, Complete):
             return [self._completion(request, task, tree)]
         found = self._regions(document, task, tree)
-        questions = [self._edit(request, each, task, tree) for each in found if _HAS_CODE.search(each.span.of(document.text))]
+        questions = [
+            self._edit(request, each, task, tree)
+            for each in found
+            if _HAS_CODE.search(each.span.of(document.text))
+        ]
         kept = [q for q in questions if q is not None]
         if not kept:
             raise DeclinedError(
@@ -84,18 +88,24 @@ class Reader:
         limit = self.decoding.fill_limit if many else min(self.decoding.fill_limit, self.config.block)
         return Question(EditRegion(span, "hole"), "", ids, None, limit)
 
-    def _regions(self, document: Document, task: Fix | Refactor, tree: SyntaxTree | None) -> Sequence[EditRegion]:
+    def _regions(
+        self, document: Document, task: Fix | Refactor, tree: SyntaxTree | None
+    ) -> Sequence[EditRegion]:
         text, size, limit = document.text, self._size, self.config.region_limit
         if isinstance(task, Refactor):
             if task.span is None:
                 pieces = regions.split_file(tree, text, size, limit)
             else:
                 chosen = regions.selection(text, task.span).span
-                pieces = regions.split(tree, text, chosen, size, limit) if size(chosen.of(text)) > limit else (
-                    EditRegion(chosen, "selection"),
+                pieces = (
+                    regions.split(tree, text, chosen, size, limit)
+                    if size(chosen.of(text)) > limit
+                    else (EditRegion(chosen, "selection"),)
                 )
             if len(pieces) > _MAX_PIECES:
-                raise DeclinedError(f"the file has {len(pieces)} parts, the limit is {_MAX_PIECES}; select a part of it")
+                raise DeclinedError(
+                    f"the file has {len(pieces)} parts, the limit is {_MAX_PIECES}; select a part of it"
+                )
             return pieces
         if task.message:
             found = regions.diagnostic_region(tree, text, task.span, size, limit)
@@ -115,7 +125,9 @@ class Reader:
         source = encode(old)
         if not source or len(source) > self.config.region_limit or not self.tokenizer.can_represent(old):
             return None
-        view = window(text, region.span, self.tokenizer.count, self.decoding.prefix // 2, self.decoding.suffix // 2)
+        view = window(
+            text, region.span, self.tokenizer.count, self.decoding.prefix // 2, self.decoding.suffix // 2
+        )
         around = self._context(request, view, tree)
         if isinstance(task, Fix):
             ids = prompt.fix_prompt(around, source, encode(task.message)[:48])

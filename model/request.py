@@ -7,7 +7,7 @@ server and the worker. Knows no LSP types, no tokens and no network.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol
 
 from model.editing.edit import Edit
@@ -89,6 +89,9 @@ class Cost:
     @property
     def tokens_per_forward(self) -> float:
         return self.tokens / self.forwards if self.forwards else 0.0
+
+    def as_json(self) -> dict[str, float]:
+        return {**asdict(self), "milliseconds": round(self.milliseconds, 1)}
 
 
 @dataclass(frozen=True)

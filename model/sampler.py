@@ -7,9 +7,7 @@ Knows NumPy and a back end's interface; what to commit is decided in `model/poli
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from model.backends.interface import Backend, Candidates, Pass
 from model.cache import KVCache, PrefixStore
@@ -28,7 +26,7 @@ class Lane:
     cache: KVCache
     decoder: Decoder
     wish: Forward | None = None
-    canvas: Canvas = Canvas((), ())
+    canvas: Canvas = field(default_factory=lambda: Canvas((), ()))
     is_finished: bool = False
     forwards: int = 0
     prefills: int = 0
@@ -115,10 +113,10 @@ class Run:
     def _pass(self, lane: Lane) -> Pass:
         wish = lane.wish
         assert wish is not None
-        allowed = self._allowed.get(wish.allowed)
-        if allowed is None:
-            allowed = self._allowed["causal", lane.job.end] = self._backend.allow([lane.job.end])
-        return Pass(lane.cache, wish.causal, wish.canvas, np.asarray(wish.wanted, np.int64), allowed)
+        name = f"causal {lane.job.end}" if wish.allowed == "causal" else wish.allowed
+        if name not in self._allowed:
+            self._allowed[name] = self._backend.allow([lane.job.end])
+        return Pass(lane.cache, wish.causal, wish.canvas, wish.wanted, self._allowed[name])
 
 
 def capacity(job: Job) -> int:

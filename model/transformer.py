@@ -1,7 +1,7 @@
 """The tri-mode transformer: one set of weights, causal over clean tokens and bidirectional over a canvas.
 
-RMSNorm, rotary positions, grouped-query attention with QK-norm, SwiGLU, tied embedding. Which row sees which is
-the caller's mask; canvas rows get a learned *canvas embedding* added. Training (two streams), prefill,
+RMSNorm, rotary positions, grouped-query attention with QK-norm, SwiGLU, tied embedding. Which row sees which
+is the caller's mask; canvas rows get a learned *canvas embedding* added. Training (two streams), prefill,
 denoising and committing are the same `forward` with other masks. Knows nothing of noise, tasks or decoding.
 
 Shape suffixes: B batch, T new rows, P past rows, S = P + T, C width, H heads, G key/value heads, D head size,

@@ -15,6 +15,7 @@ import numpy as np
 
 from model.cache import KVCache
 from model.config import ModelConfig
+from model.tokenizer import FIRST_TEXT_ID
 
 TOP_K = 8
 _NEVER = -1e30
@@ -77,8 +78,6 @@ class Backend(ABC):
 
     def allow(self, ids: Sequence[int]) -> np.ndarray:
         """A bias `[V]` under which only text ids and `ids` can be chosen."""
-        from model.tokenizer import FIRST_TEXT_ID
-
         bias = np.zeros(self.config.vocab, np.float32)
         bias[:FIRST_TEXT_ID] = _NEVER
         bias[list(ids)] = 0

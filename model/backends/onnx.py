@@ -35,8 +35,14 @@ class OnnxBackend(Backend):
             )
         except Exception as error:  # the runtime's errors share no base class
             reason = str(error).splitlines()[0]
+<<<<<<< HEAD
             raise ModelError(f"{checkpoint.graph} cannot be run: {reason}; fetch or export the model again") from error
         self._check_shapes(checkpoint)
+=======
+            raise ModelError(
+                f"{checkpoint.graph} cannot be run: {reason}; fetch or export the model again"
+            ) from error
+>>>>>>> main
         self.description = (
             f"ONNX Runtime {onnxruntime.__version__}, int8, CPU, {options.intra_op_num_threads} threads"
         )
@@ -62,7 +68,7 @@ class OnnxBackend(Backend):
         past = np.zeros((len(passes), layout.past, *passes[0].cache.rows.shape[1:]), np.float32)
         for b, each in enumerate(passes):
             past[b, : each.cache.length] = each.cache.filled
-        ids, logp, entropy, new = self._session.run(
+        outputs = self._session.run(
             ["top_ids", "top_logp", "entropy", "new"],
             {
                 "ids": layout.ids_BT,
@@ -74,6 +80,7 @@ class OnnxBackend(Backend):
                 "allowed": np.stack([p.allowed_V for p in passes]),
             },
         )
+        ids, logp, entropy, new = (np.asarray(output) for output in outputs)
         for b, each in enumerate(passes):
             each.cache.append(each.causal, new[b, : len(each.causal)])
         return [

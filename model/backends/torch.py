@@ -21,7 +21,9 @@ class TorchBackend(Backend):
         self.config = network.config
         weight = network.table.weight
         self.device, self.dtype = weight.device, weight.dtype
-        self.description = f"PyTorch {torch.__version__}, {self.device}, {str(self.dtype).removeprefix('torch.')}"
+        self.description = (
+            f"PyTorch {torch.__version__}, {self.device}, {str(self.dtype).removeprefix('torch.')}"
+        )
 
     def new_cache(self, capacity: int) -> KVCache:
         c = self.config

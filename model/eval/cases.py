@@ -77,6 +77,21 @@ def intact_functions(files: Sequence[SourceFile], count: int, seed: int, size: i
     return _cases(files, count, seed, draw)
 
 
+def needless_refactorings(files: Sequence[SourceFile], count: int, seed: int, size: int = 600) -> list[Case]:
+    """Functions with nothing to refactor: the right answer is to leave them alone."""
+
+    def draw(scenery: Scenery, rng: np.random.Generator) -> Case | None:
+        scene = _scene(scenery, rng, size)
+        codemod = CODEMODS[int(rng.integers(len(CODEMODS)))]
+        if scene is None or codemod.forward(scene):
+            return None
+        words = codemod.phrasings[int(rng.integers(len(codemod.phrasings)))]
+        request = Request(Document(scenery.text, "python"), Refactor(words, scene.span))
+        return Case("needless", request, scenery.text)
+
+    return _cases(files, count, seed, draw)
+
+
 def refactorings(files: Sequence[SourceFile], count: int, seed: int, size: int = 600) -> list[Case]:
     """One function with something to refactor, the function selected."""
 

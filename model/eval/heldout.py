@@ -9,7 +9,15 @@ from typing import Any
 
 from model.editing.syntax import parse
 from model.engine import DiffusionEngine
-from model.eval.cases import Case, broken_functions, completions, intact_functions, refactorings, result
+from model.eval.cases import (
+    Case,
+    broken_functions,
+    completions,
+    intact_functions,
+    needless_refactorings,
+    refactorings,
+    result,
+)
 from model.request import Proposal
 from model.train.corpus import SourceFile
 
@@ -69,7 +77,9 @@ def evaluate(
         "fix": broken_functions(files, count, seed),
         "intact": intact_functions(files, count, seed),
         "refactor": refactorings(files, min(count, 200), seed),
+        "needless": needless_refactorings(files, min(count, 200), seed),
     }
     return {
-        task: {kind: asdict(each) for kind, each in score(engine, cases).items()} for task, cases in tasks.items()
+        task: {kind: asdict(each) for kind, each in score(engine, cases).items()}
+        for task, cases in tasks.items()
     }

@@ -70,7 +70,7 @@ def _super_backward(scene: Scene) -> list[Edit]:
     edits: list[Edit] = []
     for node in scene.nodes:
         if node.type == "call" and scene.of(node) == "super()":
-            above = [m for m in _CLASS.finditer(scene.text, 0, node.span.start)]
+            above = list(_CLASS.finditer(scene.text, 0, node.span.start))
             if above:
                 name = above[-1].group(2)
                 edits.append(Edit(node.span.start, node.span.end, f"super({name}, self)"))

@@ -16,6 +16,7 @@ import sysconfig
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -94,13 +95,17 @@ def build_corpus(
     known = Benchmarks(_benchmark_texts(benchmarks))
     near, exact = NearDuplicates(), set[str]()
     out.mkdir(parents=True, exist_ok=True)
-    halves = {half: gzip.open(out / f"{half}.jsonl.gz", "wt", encoding="utf-8") for half in ("train", "heldout")}
-    try:
+    with ExitStack() as files:
+        halves = {
+            half: files.enter_context(gzip.open(out / f"{half}.jsonl.gz", "wt", encoding="utf-8"))
+            for half in ("train", "heldout")
+        }
         for project in _projects(directories, sites, stdlib, manifest):
-            half = "heldout" if project.name != "stdlib" and _fraction(project.name) < heldout_share else "train"
             kept = list(_capped(_filtered(project, manifest, exact, near, known), project_cap))
             if not kept:
                 continue
+            is_heldout = project.name != "stdlib" and _fraction(project.name) < heldout_share
+            half = "heldout" if is_heldout else "train"
             for each in kept:
                 halves[half].write(json.dumps(each.__dict__, ensure_ascii=True) + "\n")
             manifest.projects[project.name] = {
@@ -109,11 +114,10 @@ def build_corpus(
                 "files": len(kept),
                 "characters": sum(len(f.text) for f in kept),
             }
-    finally:
-        for handle in halves.values():
-            handle.close()
     if not any(p["half"] == "train" for p in manifest.projects.values()):
-        raise ValueError("no permissively licensed Python files found; name folders with --directory or --site")
+        raise ValueError(
+            "no permissively licensed Python files found; name folders with --directory or --site"
+        )
     (out / "manifest.json").write_text(json.dumps(manifest.as_json(), indent=1), "utf-8")
     return manifest
 
@@ -122,7 +126,9 @@ def read_half(corpus: Path, half: str) -> list[SourceFile]:
     """All files of `train` or `heldout`; raises FileNotFoundError with what to run."""
     path = corpus / f"{half}.jsonl.gz"
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: build a corpus with `redraft train corpus --out {corpus}`")
+        raise FileNotFoundError(
+            f"{path} is missing: build a corpus with `redraft train corpus --out {corpus}`"
+        )
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [SourceFile(**json.loads(line)) for line in lines]
 

@@ -17,7 +17,7 @@ def flex_attend(batch: RowBatch) -> Attend:
     document, block, position, start = batch.document, batch.block, batch.position, batch.start
     rows, length = batch.ids.shape
 
-    def sees(b, h, q, k):  # noqa: ANN001, ANN202 - signature given by FlexAttention
+    def sees(b, h, q, k):
         same = (document[b, q] == document[b, k]) & (document[b, q] >= 0)
         clean_q, clean_k = block[b, q] < 0, block[b, k] < 0
         causal = clean_q & clean_k & (position[b, k] <= position[b, q])

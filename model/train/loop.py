@@ -120,7 +120,9 @@ class Trainer:
         losses.total.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         if not math.isfinite(norm.item()):
-            raise FloatingPointError(f"the gradient is not finite at step {self.step}; resume with a lower rate")
+            raise FloatingPointError(
+                f"the gradient is not finite at step {self.step}; resume with a lower rate"
+            )
         self.optimizers.step(learning_rate_scale(progress, recipe.warmup, recipe.decay))
         return losses
 
@@ -137,7 +139,13 @@ class Trainer:
     def save(self) -> None:
         network = {k: v.detach().cpu() for k, v in self.network.state_dict().items()}
         state = RunState(
-            self._identity(), self.step, self.seconds, self.tokens, network, self.optimizers.state(), self.history
+            self._identity(),
+            self.step,
+            self.seconds,
+            self.tokens,
+            network,
+            self.optimizers.state(),
+            self.history,
         )
         save_state(self.state_path, state)
 

@@ -39,6 +39,8 @@ class Recipe:
     alpha: float = 1.0
     seed: int = 20
     save_every_seconds: float = 120.0
+    stdlib_only: bool = False
+    """Whether the standard library alone is the corpus, unless one is named."""
     mixes: tuple[Mix, ...] = (
         Mix(0.0, (("fill", 0.70), ("fix", 0.15), ("refactor", 0.15))),
         Mix(0.5, (("fill", 0.40), ("fix", 0.35), ("refactor", 0.25))),
@@ -59,6 +61,7 @@ RECIPES = {
             model=NANO,
             limits=Limits(prefix=96, suffix=32, region=72, middle=32),
             steps=300,
+            stdlib_only=True,
             rows_per_step=4,
             row_length=384,
             copies=2,

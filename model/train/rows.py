@@ -19,7 +19,7 @@ from model.tokenizer import DEL, EOR, EOS, FIRST_TEXT_ID, INSERTIONS, MASK
 from model.train.tasks import Example
 
 LEVELS = 4
-"""Noise levels in reports: quarters of the mask rate for `fill`; for edits 0 is corrupted, 1 opened, 2 partly filled."""
+"""Noise levels in reports: quarters of the mask rate for `fill`; for edits corrupted, opened, partly filled."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _opened(canvas: list[int], target: list[int], rng: np.random.Generator) -> l
     """The canvas after a first round that decided the structure and left every substitution masked; now and
     then kept tokens are masked too, as syntax-guided remasking does."""
     structure = [
-        label if label == token or label == DEL or label in INSERTIONS else MASK
+        label if label in (token, DEL) or label in INSERTIONS else MASK
         for label, token in zip(round_labels(canvas, target), canvas, strict=True)
     ]
     opened = apply_labels(structure, canvas)

@@ -117,7 +117,9 @@ SLIPS: dict[str, Maker] = {
 SYNTAX_SLIPS = ("dropped_colon", "dropped_bracket", "wrong_indentation")
 
 
-def slip(scene: Scene, rng: np.random.Generator, kinds: Sequence[str] = tuple(SLIPS)) -> tuple[str, Edit] | None:
+def slip(
+    scene: Scene, rng: np.random.Generator, kinds: Sequence[str] = tuple(SLIPS)
+) -> tuple[str, Edit] | None:
     """One random slip of the given kinds, as `(kind, edit)`; None where the region offers no place."""
     for kind in rng.permutation(list(kinds)):
         edit = SLIPS[str(kind)](scene, rng)

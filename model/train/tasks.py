@@ -49,7 +49,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Scenery:
-    """One corpus file, parsed once for all examples drawn from it; `neighbour` is another file of its project."""
+    """A corpus file, parsed once for all examples drawn from it; `neighbour` is another of its project."""
 
     text: str
     tree: SyntaxTree

@@ -1,0 +1,99 @@
+"""The one argument object of a command, read strictly: what is wrong is said, nothing is guessed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from lsprotocol import types
+
+from lsp_server.documents import Snapshot
+from lsp_server.protocol import RequestFailedError
+from model.editing.source import Span
+
+KNOWN = frozenset({"uri", "version", "range", "position", "message", "instruction", "cost"})
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """`range` may also be given as a `position`, which is an empty range."""
+
+    uri: str = ""
+    version: int | None = None
+    range: types.Range | None = None
+    message: str = ""
+    instruction: str = ""
+
+    @classmethod
+    def read(cls, params: types.ExecuteCommandParams) -> Arguments:
+        """Raises RequestFailedError that names the command and what is wrong with its argument."""
+        given = list(params.arguments or ())
+        if len(given) > 1 or (given and not isinstance(given[0], dict)):
+            raise RequestFailedError(f"{params.command} takes one object, such as {{'uri': ...}}.")
+        raw = cast("dict[str, Any]", given[0]) if given else {}
+        if unknown := sorted(raw.keys() - KNOWN):
+            raise RequestFailedError(
+                f"{params.command} does not know {', '.join(unknown)}; known: {', '.join(sorted(KNOWN))}."
+            )
+        try:
+            return cls(
+                _text(raw, "uri"),
+                _number(raw, "version"),
+                _range(raw),
+                _text(raw, "message"),
+                _text(raw, "instruction"),
+            )
+        except (TypeError, KeyError) as error:
+            raise RequestFailedError(f"{params.command}: {error} is missing or of the wrong type.") from None
+
+    def uri_given(self) -> str:
+        if not self.uri:
+            raise RequestFailedError("The argument needs a `uri`.")
+        return self.uri
+
+    def instruction_given(self) -> str:
+        if not self.instruction.strip():
+            raise RequestFailedError("The argument needs an `instruction`, such as 'add type annotations'.")
+        return self.instruction
+
+    def span(self, snapshot: Snapshot) -> Span:
+        if self.range is None:
+            raise RequestFailedError("The argument needs a `range` or a `position`.")
+        return snapshot.span(self.range)
+
+
+def _text(raw: dict[str, Any], key: str) -> str:
+    value = raw.get(key, "")
+    if not isinstance(value, str):
+        raise TypeError(f"`{key}`")
+    return value
+
+
+def _number(raw: dict[str, Any], key: str) -> int | None:
+    value = raw.get(key)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise TypeError(f"`{key}`")
+    return value
+
+
+def _range(raw: dict[str, Any]) -> types.Range | None:
+    if "position" in raw:
+        at = _position(raw["position"])
+        return types.Range(at, at)
+    given = raw.get("range")
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise TypeError("`range`")
+    ends = cast("dict[str, Any]", given)
+    return types.Range(_position(ends["start"]), _position(ends["end"]))
+
+
+def _position(raw: Any) -> types.Position:
+    if not isinstance(raw, dict):
+        raise TypeError("`position`")
+    at = cast("dict[str, Any]", raw)
+    line, character = at["line"], at["character"]
+    if not isinstance(line, int) or not isinstance(character, int) or line < 0 or character < 0:
+        raise TypeError("`line` or `character`")
+    return types.Position(line, character)

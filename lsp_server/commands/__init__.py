@@ -1,0 +1,1 @@
+"""One file per subcommand: `add_arguments(parser)` and `run(arguments) -> exit code`."""

@@ -1,0 +1,65 @@
+"""Which engine a subcommand uses: the options for it, and loading it. Imports the engine only when it is
+loaded."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+
+from lsp_server.jobs import Load, Report
+from lsp_server.settings import EngineOptions
+from model.request import Engine
+
+
+class UsageError(Exception):
+    """A subcommand cannot do what was asked; the message says why and what to do."""
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="", help="a model's folder (default: the one in the box)")
+    parser.add_argument("--backend", default="auto", choices=["auto", "onnx", "torch"])
+    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: the back end's choice)")
+    # For tests of clients: `--engine fake:steps=5,gate` uses model.fake instead of a network.
+    parser.add_argument("--engine", default="", help=argparse.SUPPRESS)
+
+
+def options_of(arguments: argparse.Namespace) -> EngineOptions:
+    return EngineOptions(arguments.model, arguments.backend, arguments.device, arguments.threads)
+
+
+def loader(arguments: argparse.Namespace) -> Load:
+    """How to load the engine. Raises UsageError for one that does not exist."""
+    kind, _, script = arguments.engine.partition(":")
+    if kind not in ("", "fake"):
+        raise UsageError(f"There is no engine {kind!r}; only fake can be chosen, for tests.")
+    return partial(_load_fake, script) if kind == "fake" else _load
+
+
+def load(arguments: argparse.Namespace) -> Engine:
+    """The engine, now. Raises UsageError with the reason if it cannot be loaded."""
+    try:
+        return loader(arguments)(options_of(arguments), lambda what, done: None)
+    except Exception as error:
+        raise UsageError(
+            f"The model could not be loaded: {error}. Check --model, or run `redraft doctor`."
+        ) from error
+
+
+def _load(options: EngineOptions, report: Report) -> Engine:
+    from model.engine import load_engine
+
+    return load_engine(
+        model=options.model or None,
+        backend=options.backend,
+        device=options.device,
+        threads=options.threads or None,
+        progress=report,
+    )
+
+
+def _load_fake(script: str, options: EngineOptions, report: Report) -> Engine:
+    from model import fake
+
+    report("Loading the fake engine.", 0.5)
+    return fake.load(script)

@@ -1,0 +1,155 @@
+"""What `complete`, `fix` and `refactor` share: read a file, ask the engine, show a diff, write if told to."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from lsp_server.commands.engine import UsageError, add_engine_arguments, load
+from model.editing.edit import apply
+from model.editing.source import LineIndex
+from model.editing.syntax import language_of, try_parse
+from model.request import Document, Proposal, Request, Task
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("--write", action="store_true", help="change the file instead of showing a diff")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--deadline", type=float, default=120.0, help="seconds to work (%(default)s)")
+    add_engine_arguments(parser)
+
+
+def run(arguments: argparse.Namespace, make_task: Callable[[LineIndex], Task]) -> int:
+    """Propose, show, perhaps write; 0 if there is a result or nothing to change, 1 otherwise."""
+    import time
+
+    before = read(arguments.file)
+    text = decode(before, arguments.file)
+    task = make_task(LineIndex(text))
+    if arguments.write:
+        check_writable(arguments.file)
+    language = language_of(str(arguments.file))
+    document = Document(text, language, str(arguments.file), try_parse(text, language))
+    proposal = load(arguments).propose(Request(document, task), time.monotonic() + arguments.deadline)
+    after = apply(proposal.edits, text)
+    written = arguments.write and after != text
+    if written:
+        write(arguments.file, before, after.encode("utf-8"))
+    if arguments.json:
+        sys.stdout.write(json.dumps(as_json(arguments.file, text, after, proposal, written=written)) + "\n")
+    else:
+        show(arguments.file, text, after, proposal, written=written)
+    return 0 if proposal.status in ("offered", "unchanged") else 1
+
+
+def read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror or error}.") from error
+
+
+def decode(data: bytes, file: Path) -> str:
+    """The text of a file, line ends and all. Raises UsageError for what is no UTF-8 text."""
+    if b"\0" in data:
+        raise UsageError(f"{file} looks like a binary file.")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8 (byte {error.start}); convert it first.") from error
+
+
+def check_writable(file: Path) -> None:
+    """Raises UsageError for a file that its owner has made read-only, or that is not ours to change."""
+    real = file.resolve()
+    if not real.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(real, os.W_OK):
+        raise UsageError(f"{file} is read-only; make it writable, or leave out --write to see the diff.")
+    if not os.access(real.parent, os.W_OK):
+        raise UsageError(f"the folder of {file} is not writable, so it cannot be replaced safely.")
+
+
+def write(file: Path, before: bytes, after: bytes) -> None:
+    """Replace a file's content at once, keeping its permissions; raises UsageError if it has changed
+    meanwhile."""
+    real = file.resolve()  # a link keeps pointing where it points
+    if read(real) != before:
+        raise UsageError(f"{file} was changed meanwhile; nothing was written.")
+    handle, name = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(after)
+            out.flush()
+            os.fsync(out.fileno())
+        shutil.copystat(real, name)
+        os.utime(name)  # the content is new
+        os.replace(name, real)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise UsageError(f"cannot write {file}: {error.strerror or error}.") from error
+
+
+def diff(file: Path, before: str, after: str) -> list[str]:
+    """A unified diff, one string per line; only `\\n` ends a line, as `patch` has it."""
+    lines = difflib.unified_diff(
+        _LINE.findall(before), _LINE.findall(after), f"a/{file.name}", f"b/{file.name}"
+    )
+    result: list[str] = []
+    for line in lines:
+        result += [line.removesuffix("\n")] if line.endswith("\n") else [line, "\\ No newline at end of file"]
+    return result
+
+
+def as_json(file: Path, before: str, after: str, proposal: Proposal, *, written: bool) -> dict[str, object]:
+    index, cost = LineIndex(before), proposal.cost
+    return {
+        "file": str(file),
+        "status": proposal.status,
+        "message": proposal.message,
+        "confidence": proposal.confidence,
+        "edits": [
+            {"start": index.position(e.start), "end": index.position(e.end), "new": e.new}
+            for e in proposal.edits
+        ],
+        "diff": "\n".join(diff(file, before, after)),
+        "written": written,
+        "cost": {
+            "forwards": cost.forwards,
+            "prefills": cost.prefills,
+            "tokens": cost.tokens,
+            "tokensPerForward": cost.tokens_per_forward,
+            "milliseconds": cost.milliseconds,
+        },
+    }
+
+
+def show(file: Path, before: str, after: str, proposal: Proposal, *, written: bool) -> None:
+    """The diff on stdout, coloured on a terminal; what it cost, or why there is none, on stderr."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    styles = {"+++": "bold", "---": "bold", "@": "cyan", "+": "green", "-": "red"}
+    for line in diff(file, before, after):
+        style = next((styles[start] for start in styles if line.startswith(start)), "")
+        console.print(Text(line, style=style))
+    cost = proposal.cost
+    words = [proposal.message] if proposal.message else []
+    if written:
+        words.append(f"Wrote {file}.")
+    words.append(
+        f"{cost.forwards} forwards, {cost.tokens_per_forward:.1f} tokens per forward, "
+        f"{cost.milliseconds:.0f} ms."
+    )
+    sys.stderr.write(f"{proposal.status}: {' '.join(words)}\n")

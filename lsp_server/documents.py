@@ -1,0 +1,220 @@
+"""The open documents: immutable snapshots, and the changes between them.
+
+Replaces pygls's own workspace, which splits lines at form feeds and U+2028 and then edits the wrong line. A
+`Snapshot` is a value that any thread may keep; `Documents` is touched by the event loop only. Knows LSP
+positions, no features and no worker.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import cast
+from urllib.parse import unquote, urlsplit
+
+from lsprotocol import types
+
+from model.editing.edit import Edit, apply
+from model.editing.source import Encoding, LineIndex, Span
+from model.editing.syntax import SyntaxTree, language_of, try_parse
+from model.request import Document, Snippet
+
+HISTORY = 200  # changes kept per document, for moving late results over them
+RECENT = 8  # places remembered as context for other documents
+RECENT_LINES = 12  # lines kept around each of them
+
+
+class UnknownDocumentError(LookupError):
+    """A request names a document that the client has not opened."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(f"{uri} is not open: the client must send textDocument/didOpen first.")
+
+
+@dataclass(frozen=True)
+class Touched:
+    """The one range that covers everything changed since a tree was made: `start..old_end` became
+    `start..new_end`."""
+
+    start: int
+    old_end: int
+    new_end: int
+
+    def then(self, edit: Edit) -> Touched:
+        """This range, widened by a further edit of the new text."""
+        start = min(self.start, edit.start)
+        beyond = max(0, edit.end - self.new_end)
+        return Touched(start, self.old_end + beyond, self.new_end + beyond + len(edit.new) - len(edit.span))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A document at one version. `base` is the newest tree of an earlier text, `touched` what changed
+    since."""
+
+    uri: str
+    version: int
+    text: str
+    language_id: str = ""
+    encoding: Encoding = "utf-16"
+    base: SyntaxTree | None = field(default=None, compare=False, repr=False)
+    touched: Touched | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def lines(self) -> LineIndex:
+        return LineIndex(self.text)
+
+    @property
+    def path(self) -> str:
+        """The path in the URI, for people and for ignore rules; it need not exist. Undecodable bytes show
+        as U+FFFD."""
+        return path_of(self.uri)
+
+    @property
+    def language(self) -> str | None:
+        """The grammar's name, None where there is none."""
+        return language_of(self.path, self.language_id)
+
+    @cached_property
+    def tree(self) -> SyntaxTree | None:
+        """The syntax tree, made at the first use; None without a grammar or for a huge text."""
+        if self.base is None:
+            return try_parse(self.text, self.language)
+        if self.touched is None:
+            return self.base
+        new = self.text[self.touched.start : self.touched.new_end]
+        return self.base.edited([Edit(self.touched.start, self.touched.old_end, new)])
+
+    def changed(self, edit: Edit, version: int) -> Snapshot:
+        """The snapshot after one edit. A tree that somebody has asked for is handed on, to be moved when
+        needed."""
+        tree = cast("SyntaxTree | None", self.__dict__.get("tree"))
+        touched = self.touched if tree is None else None
+        base = tree or self.base
+        if base is not None:
+            touched = (touched or Touched(edit.start, edit.start, edit.start)).then(edit)
+        text = self.text[: edit.start] + edit.new + self.text[edit.end :]
+        return replace(self, version=version, text=text, base=base, touched=touched)
+
+    @property
+    def document(self) -> Document:
+        """The engine's view of it."""
+        return Document(self.text, self.language, self.path, self.tree)
+
+    def offset(self, position: types.Position) -> int:
+        return self.lines.offset(position.line, position.character, self.encoding)
+
+    def span(self, range_: types.Range) -> Span:
+        """The span of an LSP range; a reversed range is read the right way round."""
+        a, b = self.offset(range_.start), self.offset(range_.end)
+        return Span(min(a, b), max(a, b))
+
+    def position(self, offset: int) -> types.Position:
+        return types.Position(*self.lines.position(offset, self.encoding))
+
+    def range(self, start: int, end: int) -> types.Range:
+        return types.Range(self.position(start), self.position(end))
+
+
+def path_of(uri: str) -> str:
+    """The path part of a URI as text, also of `untitled:` ones."""
+    try:
+        path = urlsplit(uri).path
+    except ValueError:
+        path = uri
+    path = unquote(path, errors="replace")
+    return path[1:] if path[:1] == "/" and path[2:3] == ":" else path  # /c:/x is c:/x
+
+
+@dataclass
+class OpenDocument:
+    """The newest snapshot of a document, and how it came from earlier ones: `changes[i]` led to version
+    `versions[i]`. Edits inside one entry apply one after the other, each to the text that the last one
+    left."""
+
+    snapshot: Snapshot
+    changes: deque[tuple[int, Edit]] = field(default_factory=lambda: deque[tuple[int, Edit]](maxlen=HISTORY))
+    oldest: int = 0  # changes since any version from here on are known
+
+
+class Documents:
+    """All open documents of one client, by URI, and a short memory of where it has been working."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, OpenDocument] = {}
+        self._recent: OrderedDict[str, Snippet] = OrderedDict()
+
+    def __contains__(self, uri: str) -> bool:
+        return uri in self._open
+
+    def open(self, item: types.TextDocumentItem, encoding: Encoding) -> None:
+        snapshot = Snapshot(item.uri, item.version, item.text, item.language_id, encoding)
+        self._open[item.uri] = OpenDocument(snapshot, oldest=item.version)
+
+    def close(self, uri: str) -> None:
+        self._open.pop(uri, None)
+
+    def get(self, uri: str) -> Snapshot:
+        """The newest snapshot. Raises UnknownDocumentError."""
+        try:
+            return self._open[uri].snapshot
+        except KeyError:
+            raise UnknownDocumentError(uri) from None
+
+    def change(
+        self, uri: str, version: int, changes: Sequence[types.TextDocumentContentChangeEvent]
+    ) -> Snapshot:
+        """Apply a notification's changes in order. Raises UnknownDocumentError."""
+        snapshot = self.get(uri)
+        document = self._open[uri]
+        for change in changes:
+            edit = _read_change(snapshot, change)
+            snapshot = snapshot.changed(edit, version)
+            if len(document.changes) == HISTORY:
+                document.oldest = document.changes[0][0]
+            document.changes.append((version, edit))
+        document.snapshot = replace(snapshot, version=version) if not changes else snapshot
+        if changes:
+            self._remember(document.snapshot, document.changes[-1][1].start)
+        return document.snapshot
+
+    def changes_since(self, snapshot: Snapshot) -> tuple[Edit, ...] | None:
+        """The edits that led from `snapshot` to now, one after the other; None if that is no longer known
+        (the document was closed, or changed too much)."""
+        document = self._open.get(snapshot.uri)
+        if document is None or snapshot.version < document.oldest:
+            return None
+        edits = tuple(edit for version, edit in document.changes if version > snapshot.version)
+        return edits if _replay(edits, snapshot.text) == document.snapshot.text else None
+
+    def snippets(self, uri: str) -> tuple[Snippet, ...]:
+        """Recently edited places in documents other than `uri`, the newest first."""
+        return tuple(snippet for where, snippet in reversed(self._recent.items()) if where != uri)
+
+    def _remember(self, snapshot: Snapshot, offset: int) -> None:
+        lines = snapshot.lines
+        line = lines.line_at(offset)
+        first = max(0, line - RECENT_LINES // 2)
+        last = min(lines.line_count - 1, line + RECENT_LINES // 2)
+        text = snapshot.text[lines.line(first).start : lines.line(last).end]
+        self._recent.pop(snapshot.uri, None)
+        self._recent[snapshot.uri] = Snippet(snapshot.path, text)
+        while len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
+
+
+def _read_change(snapshot: Snapshot, change: types.TextDocumentContentChangeEvent) -> Edit:
+    if isinstance(change, types.TextDocumentContentChangePartial):
+        span = snapshot.span(change.range)
+        return Edit(span.start, span.end, change.text)
+    return Edit(0, len(snapshot.text), change.text)
+
+
+def _replay(edits: Sequence[Edit], text: str) -> str | None:
+    for edit in edits:
+        if edit.end > len(text):
+            return None
+        text = apply([edit], text)
+    return text

@@ -1,0 +1,272 @@
+"""The worker: one thread that owns the engine and picks the next run at every step.
+
+Inline completion outranks fixes, fixes outrank refactorings; a more urgent job pre-empts a running one
+between two steps. A newer job with the same key supersedes the older one. A stop or a deadline is read
+between steps. Idle, the thread sleeps on a condition. Knows nothing of LSP; the engine is whatever `load`
+returns.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import count
+from typing import Literal
+
+from lsp_server.settings import EngineOptions
+from model.request import Engine, Progress, Proposal, Request, Run
+
+Report = Callable[[str, float], None]
+Load = Callable[[EngineOptions, Report], Engine]
+
+
+class Priority(IntEnum):
+    """Lower runs first."""
+
+    INLINE = 0
+    FIX = 1
+    REFACTOR = 2
+    AHEAD = 3  # prepared before anyone asked
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """What the worker is doing. `done` is the loaded fraction; `message` says what is wrong and what to
+    do."""
+
+    state: Literal["stopped", "loading", "ready", "busy", "error"]
+    message: str = ""
+    done: float = 0.0
+
+
+class NotReadyError(Exception):
+    """The engine could not be loaded, or the worker has been closed; the message says which and what to
+    do."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One request on its way through the worker. `key` names what it supersedes; `deadline` is monotonic
+    time."""
+
+    request: Request
+    priority: Priority
+    key: object
+    deadline: float | None = None
+    on_progress: Callable[[Progress], None] | None = None
+    future: Future[Proposal] = field(default_factory=lambda: Future[Proposal]())
+    steps: int = 0
+    number: int = 0
+    stopped: bool = False
+    run: Run | None = None
+
+    @property
+    def overdue(self) -> bool:
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def finish(self, proposal: Proposal) -> None:
+        with suppress(InvalidStateError):  # stopped or cancelled in the same moment: the first answer counts
+            self.future.set_result(proposal)
+
+    def fail(self, error: Exception) -> None:
+        with suppress(InvalidStateError):
+            self.future.set_exception(error)
+
+
+class Worker:
+    """Owns the engine on one thread. Every public method may be called from any thread and never blocks on
+    it."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._engine: Engine | None = None
+        self._wanted: EngineOptions | None = None
+        self._loaded: EngineOptions | None = None
+        self._status = WorkerStatus("stopped")
+        self._listeners: list[Callable[[WorkerStatus], None]] = []
+        self._jobs: list[Job] = []
+        self._current: Job | None = None
+        self._numbers = count()
+        self._closed = False
+        self._wake = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="redraft-worker", daemon=True)
+
+    @property
+    def status(self) -> WorkerStatus:
+        return self._status
+
+    @property
+    def engine(self) -> Engine | None:
+        return self._engine
+
+    @property
+    def pending(self) -> int:
+        """Jobs that are not finished."""
+        with self._wake:
+            return len(self._jobs)
+
+    @property
+    def options(self) -> EngineOptions | None:
+        """The options of the engine that is loaded or being loaded."""
+        return self._wanted or self._loaded
+
+    def listen(self, listener: Callable[[WorkerStatus], None]) -> Callable[[], None]:
+        """Call `listener` at every change of status, on the worker's thread; the result ends that."""
+        with self._wake:
+            self._listeners.append(listener)
+
+        def forget() -> None:
+            with self._wake:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return forget
+
+    def load(self, options: EngineOptions) -> None:
+        """Load the engine, or another one; the same options again change nothing, unless loading had
+        failed."""
+        with self._wake:
+            if self._closed or (options == self.options and self._status.state != "error"):
+                return
+            self._wanted = options
+            if not self._thread.is_alive():
+                self._status = WorkerStatus("loading", "Loading the model.")
+                self._thread.start()
+            self._wake.notify_all()
+
+    def submit(self, job: Job) -> Job:
+        """Queue a job; an unfinished one with the same key is stopped. The result arrives in `job.future`."""
+        with self._wake:
+            for older in [j for j in self._jobs if j.key == job.key]:
+                self._stop(older, "Superseded by a newer request.")
+            job.number = next(self._numbers)
+            if self._closed or self._status.state == "error":
+                job.future.set_exception(NotReadyError(self._status.message or "The worker has stopped."))
+                return job
+            self._jobs.append(job)
+            self._wake.notify_all()
+        return job
+
+    def stop(self, job: Job) -> None:
+        """End a job: at once if it waits, after the step that is running if it runs."""
+        with self._wake:
+            self._stop(job, "Cancelled.")
+
+    def close(self, timeout: float = 2.0) -> bool:
+        """Stop everything and end the thread; False if its step does not end within `timeout` seconds."""
+        with self._wake:
+            self._closed = True
+            for job in list(self._jobs):
+                self._stop(job, "The server is shutting down.")
+            self._wake.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _stop(self, job: Job, why: str) -> None:
+        """Mark and answer a job. Called with the lock held; the one being stepped leaves the list after
+        its step."""
+        job.stopped = True
+        if job is not self._current and job in self._jobs:
+            self._jobs.remove(job)
+        job.finish(Proposal("stopped", message=why))
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closed or self._wanted is not None or self._runnable())
+                if self._closed:
+                    return
+                wanted = self._wanted
+                job = None if wanted is not None else self._pick()
+            if wanted is not None:
+                self._load_engine(wanted)
+            elif job is not None:
+                self._advance(job)
+
+    def _runnable(self) -> bool:
+        return self._engine is not None and bool(self._jobs)
+
+    def _pick(self) -> Job:
+        """The most urgent job, the oldest among equals. Called with the lock held."""
+        self._current = min(self._jobs, key=lambda job: (job.priority, job.number))
+        return self._current
+
+    def _advance(self, job: Job) -> None:
+        """One step of one job, and its answer if that was the last."""
+        self._set_status(WorkerStatus("busy"))
+        try:
+            done = self._step(job)
+        except Exception as error:
+            done = True
+            job.fail(error)
+        with self._wake:
+            self._current = None
+            if (done or job.stopped) and job in self._jobs:
+                self._jobs.remove(job)
+            idle = not self._jobs
+        if idle:
+            self._set_status(WorkerStatus("ready", self._engine.description if self._engine else "", 1.0))
+
+    def _step(self, job: Job) -> bool:
+        """Work on `job` for one forward; True when it has been answered."""
+        assert self._engine is not None
+        if job.run is None:
+            if job.overdue:
+                job.finish(Proposal("stopped", message="Out of time before the work could begin."))
+                return True
+            job.run = self._engine.start(job.request)
+        more = job.run.step()
+        job.steps += 1
+        if job.stopped:
+            return True
+        if job.on_progress is not None:
+            job.on_progress(job.run.progress)
+        if more and not job.overdue:
+            return False
+        job.finish(job.run.proposal())
+        return True
+
+    def _load_engine(self, options: EngineOptions) -> None:
+        """Replace the engine. Running jobs begin anew with it; if it cannot be loaded, all jobs fail with
+        the reason."""
+        self._engine = None
+        self._set_status(WorkerStatus("loading", "Loading the model."))
+        try:
+            engine = self._load(
+                options, lambda what, done: self._set_status(WorkerStatus("loading", what, done))
+            )
+        except Exception as error:
+            self._fail(options, str(error) or type(error).__name__)
+            return
+        with self._wake:
+            self._engine, self._loaded = engine, options
+            if self._wanted == options:
+                self._wanted = None
+            for job in self._jobs:
+                job.run = None
+        self._set_status(WorkerStatus("ready", engine.description, 1.0))
+
+    def _fail(self, options: EngineOptions, why: str) -> None:
+        with self._wake:
+            self._loaded = options
+            if self._wanted == options:
+                self._wanted = None
+            failed, self._jobs = self._jobs, []
+        self._set_status(WorkerStatus("error", why))
+        for job in failed:
+            job.fail(NotReadyError(why))
+
+    def _set_status(self, status: WorkerStatus) -> None:
+        with self._wake:
+            if status == self._status:
+                return
+            self._status = status
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener(status)

@@ -1,0 +1,50 @@
+"""What has been suggested, so that typing along a suggestion needs no model.
+
+A value store without LSP: keys are documents, values are texts at an offset.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+KEPT = 32
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """`insert` was suggested at `cursor` of `text`."""
+
+    uri: str
+    text: str
+    cursor: int
+    insert: str
+
+    def rest_at(self, text: str, cursor: int) -> str:
+        """What is left of it when the user has typed its beginning, and nothing else; empty if that is not
+        so."""
+        typed = cursor - self.cursor
+        if not 0 <= typed < len(self.insert) or len(text) != len(self.text) + typed:
+            return ""
+        same = text[: self.cursor] == self.text[: self.cursor] and text[cursor:] == self.text[self.cursor :]
+        return self.insert[typed:] if same and self.insert.startswith(text[self.cursor : cursor]) else ""
+
+
+class Suggestions:
+    """The last few suggestions of one client."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Suggestion] = deque(maxlen=KEPT)
+
+    def remember(self, suggestion: Suggestion) -> None:
+        self._kept.append(suggestion)
+
+    def forget(self, uri: str) -> None:
+        self._kept = deque((s for s in self._kept if s.uri != uri), maxlen=KEPT)
+
+    def rest(self, uri: str, text: str, cursor: int) -> str:
+        """What a kept suggestion has to add at `cursor`; empty if none fits."""
+        for suggestion in reversed(self._kept):
+            if suggestion.uri == uri and (rest := suggestion.rest_at(text, cursor)):
+                return rest
+        return ""

@@ -1,0 +1,1 @@
+"""Benchmarks: how fast and how large the server is on this machine. Imported by the command line only."""

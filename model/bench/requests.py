@@ -1,0 +1,110 @@
+"""Time of each kind of request on this machine, on our own sources, in the three ways to decode."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+
+from model.editing.source import Span
+from model.engine import DiffusionEngine, Mode, load_engine
+from model.request import Complete, Document, Fix, Refactor, Request, Task
+
+
+@dataclass(frozen=True)
+class RequestFigures:
+    """Milliseconds a request, and the means of what it took."""
+
+    name: str
+    requests: int
+    p50_ms: float
+    p95_ms: float
+    forwards: float
+    tokens_per_forward: float
+
+
+def measure_requests(model: str | None, backend: str, count: int = 40) -> list[RequestFigures]:
+    """Cold completions in each mode, completions while typing (the prompt's cache is warm), fixes, a refactoring."""
+    documents = _documents()
+    result: list[RequestFigures] = []
+    modes: tuple[Mode, ...] = ("diffusion", "speculative", "autoregressive")
+    for mode in modes:
+        engine = load_engine(model, backend, mode=mode)
+        result.append(
+            _measure(engine, f"completion, cold, {mode}", _completions(documents, count), cold=True)
+        )
+    engine = load_engine(model, backend)
+    result.append(_measure(engine, "completion, typing", _typing(documents[0], count)))
+    result.append(_measure(engine, "fix", _fixes(documents, count)))
+    smallest = min(documents, key=lambda d: len(d.text))
+    whole = [Request(smallest, Refactor("use literals for empty collections"))] * 3
+    result.append(_measure(engine, f"refactor, {smallest.text.count(chr(10))} lines", whole))
+    return result
+
+
+def _documents() -> list[Document]:
+    folder = Path(__file__).parent.parent
+    names = ("sampler.py", "questions.py", "cache.py", "checkpoint.py")
+    return [Document((folder / n).read_text("utf-8"), "python", n) for n in names]
+
+
+def _completions(documents: Sequence[Document], count: int) -> list[Request]:
+    """The rest of a line, from its middle on, at places spread evenly over the files."""
+    requests: list[Request] = []
+    for document in documents:
+        lines = list(re.finditer(r"(?m)^ +\S.{20,}$", document.text))
+        for m in lines[:: max(1, len(lines) * len(documents) // count)]:
+            cursor = (m.start() + m.end()) // 2
+            text = document.text[:cursor] + document.text[m.end() :]
+            requests.append(
+                Request(Document(text, "python", document.path), Complete(cursor, multiline=False))
+            )
+    return requests[:count]
+
+
+def _typing(document: Document, count: int) -> list[Request]:
+    """One line typed character by character."""
+    start = document.text.index("\n", len(document.text) // 2) + 1
+    end = start + count
+    tail = document.text[document.text.index("\n", end) :]
+    return [
+        Request(Document(document.text[:at] + tail, "python"), Complete(at, multiline=False))
+        for at in range(start, end)
+    ]
+
+
+def _fixes(documents: Sequence[Document], count: int) -> list[Request]:
+    requests: list[Request] = []
+    for document in documents:
+        for m in re.finditer(r"def \w+\(.*\).*:\n", document.text):
+            broken = document.text[: m.end() - 2] + document.text[m.end() - 1 :]
+            task: Task = Fix(Span(m.start(), m.start()))
+            requests.append(Request(Document(broken, "python", document.path), task))
+    return requests[:count]
+
+
+def _measure(
+    engine: DiffusionEngine, name: str, requests: Sequence[Request], cold: bool = False
+) -> RequestFigures:
+    engine.propose(requests[0])
+    times: list[float] = []
+    forwards = tokens = 0
+    for request in requests:
+        if cold:
+            engine.store.clear()
+        began = time.perf_counter()
+        cost = engine.propose(request).cost
+        times.append((time.perf_counter() - began) * 1000)
+        forwards, tokens = forwards + cost.forwards, tokens + cost.tokens
+    p95 = quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
+    return RequestFigures(
+        name,
+        len(times),
+        round(median(times), 1),
+        round(p95, 1),
+        round(forwards / len(times), 2),
+        round(tokens / max(1, forwards), 2),
+    )

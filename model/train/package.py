@@ -1,0 +1,165 @@
+"""From a training state to a checkpoint folder: int8 weights, ONNX graph, thresholds, figures, model card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from model.backends.onnx import OnnxBackend
+from model.checkpoint import Decoding, open_checkpoint, write_config
+from model.engine import DiffusionEngine, Mode, load_engine
+from model.eval.cases import completions
+from model.eval.heldout import Score, evaluate, score
+from model.export import export_onnx
+from model.quantize import quantize
+from model.tokenizer import Tokenizer
+from model.train.calibrate import calibrate
+from model.train.corpus import SourceFile
+from model.train.recipes import Recipe
+from model.train.state import RunState
+
+
+def package(state: RunState, recipe: Recipe, tokenizer: Tokenizer, folder: Path, corpus: Path) -> None:
+    """Write weights, graph, tokenizer, uncalibrated config and card into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    limits = recipe.limits
+    decoding = Decoding(
+        fill_limit=limits.middle,
+        prefix=int(limits.prefix * 1.5),
+        suffix=limits.suffix,
+        sections=limits.suffix,
+    )
+    save_file(quantize(state.network), folder / "model.safetensors")
+    export_onnx(recipe.model, folder / "model.safetensors", folder / "graph.onnx")
+    tokenizer.save(folder / "tokenizer.json")
+    facts = _facts(state, recipe)
+    write_config(folder, recipe.model, decoding, facts)
+    write_card(folder, recipe, decoding, facts, corpus)
+
+
+def calibrate_and_report(
+    folder: Path, state: RunState, recipe: Recipe, corpus: Path, files: Sequence[SourceFile], count: int
+) -> dict[str, Any]:
+    """Choose thresholds on one half of the held-out files, report on the other; rewrites config and card."""
+    checkpoint = open_checkpoint(folder)
+    tokenizer = checkpoint.tokenizer()
+    network = OnnxBackend(checkpoint)
+    decoding = calibrate(network, tokenizer, checkpoint.decoding, files[::2], max(20, count // 4))
+    facts = _facts(state, recipe)
+    report_files = files[1::2]
+    shown = replace(decoding, min_confidence=0.0)
+    facts["heldout"] = evaluate(DiffusionEngine(network, tokenizer, shown), report_files, count)
+    modes: tuple[Mode, ...] = ("autoregressive", "speculative")
+    holes = completions(report_files, count, seed=7)
+    for mode in modes:
+        found = score(DiffusionEngine(network, tokenizer, shown, mode), holes)
+        facts["heldout"][f"infill_{mode}"] = {kind: each.__dict__ for kind, each in found.items()}
+    write_config(folder, recipe.model, decoding, facts)
+    write_card(folder, recipe, decoding, facts, corpus)
+    return facts
+
+
+def write_card(folder: Path, recipe: Recipe, decoding: Decoding, facts: dict[str, Any], corpus: Path) -> None:
+    """Write the model card, and check that what was written can be loaded."""
+    manifest = json.loads((corpus / "manifest.json").read_text("utf-8"))
+    (folder / "README.md").write_text(card(recipe, decoding, facts, manifest), "utf-8")
+    load_engine(str(folder))
+
+
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Replace the files of one checkpoint folder by another's."""
+    for name in ("config.json", "tokenizer.json", "model.safetensors", "graph.onnx", "README.md"):
+        shutil.copyfile(source / name, target / name)
+
+
+def _facts(state: RunState, recipe: Recipe) -> dict[str, Any]:
+    last = state.history[-1] if state.history else {}
+    return {
+        "parameters": recipe.model.parameters,
+        "steps": state.step,
+        "positions_seen": state.tokens,
+        "seconds": round(state.seconds),
+        "first_loss": _losses(state.history[0]) if state.history else {},
+        "last_loss": _losses(last),
+        "loss_by_task_and_level": last.get("groups", {}),
+    }
+
+
+def _losses(entry: dict[str, object]) -> dict[str, object]:
+    return {k: entry[k] for k in ("loss_causal", "loss_diffusion") if k in entry}
+
+
+def card(recipe: Recipe, decoding: Decoding, facts: dict[str, Any], manifest: dict[str, Any]) -> str:
+    """The model card, in Markdown."""
+    halves, licences = manifest["halves"], manifest["characters_by_licence"]
+    lines = [
+        f"# Model card: redraft-{recipe.name}",
+        "",
+        f"A tri-mode diffusion transformer for code, {facts['parameters'] / 1e6:.2f} million weights, stored as int8",
+        f"rows (`model.safetensors`), with its ONNX graph, tokenizer ({recipe.model.vocab} ids) and thresholds.",
+        "Made by `redraft train " + recipe.name + "` in this repository; licence Apache-2.0.",
+        "",
+        "## Training",
+        "",
+        f"- {facts['positions_seen'] / 1e6:.1f} million positions (clean and noisy) in {facts['steps']} steps, "
+        f"{facts['seconds'] / 60:.0f} minutes",
+        f"- first losses {facts['first_loss']}, last {facts['last_loss']}",
+        "- loss by task and noise level at the end: "
+        + ", ".join(f"{k} {v}" for k, v in facts["loss_by_task_and_level"].items()),
+        "",
+        "## Corpus",
+        "",
+        "Python source of the standard library and of installed, permissively licensed packages; not shipped.",
+        "",
+        *(
+            f"- {name}: {half['projects']} projects, {half['files']} files, {half['characters'] / 1e6:.1f} M characters"
+            for name, half in halves.items()
+        ),
+        "- by licence: " + ", ".join(f"{k} {v / 1e6:.1f} M" for k, v in licences.items()),
+        "- held out: " + ", ".join(k for k, v in manifest["projects"].items() if v["half"] == "heldout"),
+        "",
+        *(
+            _measured(decoding, facts["heldout"])
+            if "heldout" in facts
+            else ["Not measured on held-out projects.", ""]
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _measured(decoding: Decoding, heldout: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
+    return [
+        "## On held-out projects",
+        "",
+        f"Thresholds (chosen on other held-out files): mask {decoding.tau_mask}, edit {decoding.tau_edit}, "
+        f"shown from confidence {decoding.min_confidence}. *Exact* for `intact` means left alone.",
+        "",
+        "| task | cases | exact | offered | forwards | tokens per forward | ms, median |",
+        "|---|---|---|---|---|---|---|",
+        *_table(heldout),
+        "",
+        "An offered edit with more syntax errors than its input: "
+        + str(sum(kinds["all"]["worse"] for kinds in heldout.values())),
+        "",
+    ]
+
+
+def _table(heldout: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
+    rows: list[str] = []
+    for task, kinds in heldout.items():
+        for kind, values in kinds.items():
+            if kind == task:
+                continue
+            s = Score(**values)
+            name = task if kind == "all" else f"{task}: {kind}"
+            rows.append(
+                f"| {name} | {s.cases} | {s.exact:.1%} | {s.offered:.1%} | {s.forwards:.2f} "
+                f"| {s.tokens_per_forward:.2f} | {s.milliseconds:.1f} |"
+            )
+    return rows
