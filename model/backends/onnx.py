@@ -35,14 +35,10 @@ class OnnxBackend(Backend):
             )
         except Exception as error:  # the runtime's errors share no base class
             reason = str(error).splitlines()[0]
-<<<<<<< HEAD
-            raise ModelError(f"{checkpoint.graph} cannot be run: {reason}; fetch or export the model again") from error
-        self._check_shapes(checkpoint)
-=======
             raise ModelError(
                 f"{checkpoint.graph} cannot be run: {reason}; fetch or export the model again"
             ) from error
->>>>>>> main
+        self._check_shapes(checkpoint)
         self.description = (
             f"ONNX Runtime {onnxruntime.__version__}, int8, CPU, {options.intra_op_num_threads} threads"
         )
