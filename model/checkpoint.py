@@ -90,8 +90,8 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         config = ModelConfig.from_json(data["model"])
         known = {f.name for f in fields(Decoding)}
         decoding = Decoding(**{k: v for k, v in data.get("decoding", {}).items() if k in known})
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder / 'config.json'}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ModelError(f"{folder / 'config.json'}: {error}; restore or re-export the model") from error
     checkpoint = Checkpoint(folder, config, decoding, data.get("facts", {}))
     check_safetensors(checkpoint.weights)
     return checkpoint
@@ -109,6 +109,8 @@ def read_header(path: Path) -> tuple[int, dict[str, dict[str, Any]]]:
         if length > 100_000_000:
             raise ValueError("the header is implausibly long")
         header = json.loads(handle.read(length))
+    if not isinstance(header, dict):
+        raise ValueError("the header is not a table of tensors")
     header.pop("__metadata__", None)
     return 8 + length, header
 
@@ -121,7 +123,7 @@ def check_safetensors(path: Path) -> None:
         actual = path.stat().st_size
     except OSError as error:
         raise ModelError(f"the weights {path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, struct.error) as error:
+    except (ValueError, LookupError, TypeError, struct.error) as error:
         raise ModelError(f"{path} is not a safetensors file ({error}); fetch the model again") from error
     if actual != expected:
         raise ModelError(f"{path} has {actual} bytes where its header says {expected}; fetch the model again")

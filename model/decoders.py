@@ -18,7 +18,7 @@ from model.cache import KVCache
 from model.canvas import Canvas, before_end
 from model.labels import apply_labels
 from model.policies import InsertDelete, Policy, View
-from model.tokenizer import EOR, EOS, MASK
+from model.tokenizer import EOR, EOS, INS_16, INSERTIONS, MASK
 
 PassKind = Literal["prefill", "denoise", "commit", "verify", "causal"]
 Inspect = Callable[[Sequence[int]], Sequence[int]]
@@ -43,7 +43,7 @@ Decoder = Generator[Forward, Candidates, Canvas]
 @dataclass(frozen=True)
 class Job:
     """What to decode after `prompt`. `source` is the region's tokens for edits, None for a fill of at most
-    `limit` tokens."""
+    `limit` tokens. An edit's canvas grows by at most `limit` tokens and the masks of one label."""
 
     prompt: Sequence[int]
     source: Sequence[int] | None = None
@@ -53,6 +53,11 @@ class Job:
     end: int = field(default=EOS)
     inspect: Inspect | None = None
     rounds: int = 8
+
+    @property
+    def longest_canvas(self) -> int:
+        """Of an edit: without a bound, rounds that open masks everywhere would grow it seventeenfold each."""
+        return len(self.source or ()) + self.limit + INSERTIONS[INS_16] + 1
 
 
 _NOTHING = Canvas((), ())
@@ -187,8 +192,11 @@ def _edit_rounds(
         now = policy if round_number < job.rounds else InsertDelete(tau_mask=0.0, tau_edit=1.0)
         first = banned if round_number == 1 else None  # later rounds may have moved the positions
         labels, logp = _committed(canvas.ids, positions, found, now, first)
-        canvas = Canvas((), tuple(apply_labels(labels, canvas.ids)), canvas.logp + logp)
-        if canvas.ids in seen:
+        ids = tuple(apply_labels(labels, canvas.ids))
+        if len(ids) > job.longest_canvas:
+            break  # the last state that was bearable is the answer
+        canvas = Canvas((), ids, canvas.logp + logp)
+        if ids in seen:
             break
         seen.add(canvas.ids)
     if MASK in canvas.ids:

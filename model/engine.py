@@ -153,8 +153,10 @@ class EngineRun:
         if sure < self._minimum:
             return Proposal("rejected", message="not confident enough", confidence=sure, cost=self.cost)
         unread = len(self._questions) - len(usable)
-        note = f"{unread} regions were not reached" if unread else ""
-        return Proposal("offered", tuple(sorted(edits)), note, sure, self._cost_of(edits))
+        notes = [f"{unread} regions were not reached"] if unread else []
+        if self._tree is None:
+            notes.append("syntax not checked: no grammar")
+        return Proposal("offered", tuple(sorted(edits)), "; ".join(notes), sure, self._cost_of(edits))
 
 
 def load_engine(

@@ -6,6 +6,8 @@ them. Knows `tokenizers` and nothing of the network; training one lives in `mode
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -53,23 +55,19 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text`. Lone surrogates, which have no UTF-8 form, become U+FFFD (see `can_represent`)."""
-        clean = text.encode("utf-8", "replace").decode("utf-8") if not _is_encodable(text) else text
-        return [FIRST_TEXT_ID + i for i in self._bpe.encode(clean, add_special_tokens=False).ids]
+        return [FIRST_TEXT_ID + i for i in self._bpe.encode(_encodable(text), add_special_tokens=False).ids]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """As `encode`, several texts at once (parallel inside the library)."""
-        clean = [t if _is_encodable(t) else t.encode("utf-8", "replace").decode("utf-8") for t in texts]
-        return [
-            [FIRST_TEXT_ID + i for i in e.ids]
-            for e in self._bpe.encode_batch_fast(clean, add_special_tokens=False)
-        ]
+        found = self._bpe.encode_batch_fast([_encodable(t) for t in texts], add_special_tokens=False)
+        return [[FIRST_TEXT_ID + i for i in e.ids] for e in found]
 
     def count(self, text: str) -> int:
         return len(self.encode(text))
 
     def can_represent(self, text: str) -> bool:
         """Whether `text` survives a round trip; a region that does not must not be rewritten."""
-        return _is_encodable(text)
+        return _encodable(text) == text
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`, control tokens skipped; bytes that are not UTF-8 become U+FFFD."""
@@ -81,14 +79,16 @@ class Tokenizer:
 
     def spans(self, ids: Sequence[int]) -> list[tuple[int, int]]:
         """The `str` span of each id in `decode(ids)`; a token inside one character shares that character."""
-        pieces = self.token_bytes(ids)
-        raw = b"".join(pieces)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         at, spans = 0, []
-        for piece in pieces:
-            start = len(raw[:at].decode("utf-8", "ignore"))
-            at += len(piece)
-            end = len(raw[:at].decode("utf-8", "ignore"))
-            spans.append((start, max(end, start + bool(piece))))
+        for piece in self.token_bytes(ids):
+            start = at
+            at += len(decoder.decode(piece))
+            # Bytes that wait for the rest of their character belong to it.
+            spans.append((start, max(at, start + bool(piece))))
+        if spans:
+            at += len(decoder.decode(b"", final=True))
+            spans[-1] = (spans[-1][0], max(at, spans[-1][1]))
         return spans
 
     @cached_property
@@ -100,5 +100,8 @@ class Tokenizer:
         return table
 
 
-def _is_encodable(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= ch <= "\udfff" for ch in text)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def _encodable(text: str) -> str:
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from model.backends.torch import TorchBackend
@@ -18,6 +19,8 @@ def load_torch(checkpoint: Checkpoint, device: str = "auto") -> TorchBackend:
         network = Transformer(checkpoint.config)
         network.load_state_dict(dequantize(load_file(checkpoint.weights), checkpoint.config))
         network = network.to(chosen, torch.bfloat16 if chosen.startswith("cuda") else torch.float32)
-    except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{checkpoint.weights} cannot be loaded on {chosen!r}: {error}") from error
+    except (RuntimeError, ValueError, AssertionError, SafetensorError) as error:
+        # A torch without CUDA raises AssertionError when asked for it.
+        reason = f"{checkpoint.weights} cannot be loaded on {chosen!r}: {error}"
+        raise ModelError(f"{reason}; choose another device, or fetch the model again") from error
     return TorchBackend(network)

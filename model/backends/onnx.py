@@ -38,9 +38,22 @@ class OnnxBackend(Backend):
             raise ModelError(
                 f"{checkpoint.graph} cannot be run: {reason}; fetch or export the model again"
             ) from error
+        self._check_shapes(checkpoint)
         self.description = (
             f"ONNX Runtime {onnxruntime.__version__}, int8, CPU, {options.intra_op_num_threads} threads"
         )
+
+    def _check_shapes(self, checkpoint: Checkpoint) -> None:
+        c = self.config
+        shapes = {i.name: i.shape for i in self._session.get_inputs()}
+        wanted = {"past": [c.layers, 2, c.kv_heads, c.head_size], "allowed": [c.vocab]}
+        for name, shape in wanted.items():
+            found = shapes.get(name, [])[-len(shape) :]
+            if found != shape:
+                raise ModelError(
+                    f"{checkpoint.graph} takes {name} of shape {found}, the config says {shape}; "
+                    "the files belong to different models: fetch or export the model again"
+                )
 
     def new_cache(self, capacity: int) -> KVCache:
         c = self.config

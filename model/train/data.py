@@ -50,6 +50,7 @@ class PackedRows(Dataset[dict[str, np.ndarray]]):
             example = self._drawer.draw(task, scenery, rng)
             if example is None:
                 misses += 1
+                scenery = self._scenery(rng)  # one without a place for any task would leave the row empty
                 continue
             u_max = max(1e-3, min(1.0, progress / self._recipe.mask_warmup))
             blocks = noisy_blocks(example, self._recipe.copies, rng, u_max)

@@ -1,0 +1,43 @@
+"""A recipe that trains in seconds, and a corpus in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from model.config import ModelConfig
+from model.tokenizer import Tokenizer
+from model.train.corpus import SourceFile
+from model.train.recipes import Mix, Recipe
+from model.train.tasks import Limits
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def files() -> list[SourceFile]:
+    return [
+        SourceFile("model", p.name, p.read_text("utf-8"))
+        for p in sorted((ROOT / "model").glob("*.py"))
+        if p.stat().st_size > 500
+    ]
+
+
+@pytest.fixture(scope="session")
+def recipe(tokenizer: Tokenizer) -> Recipe:
+    return Recipe(
+        model=ModelConfig("seconds", tokenizer.size, 32, 2, 2, 1, 16, 64, 512, 160, 16),
+        limits=Limits(prefix=48, suffix=16, region=72, middle=24),
+        steps=8,
+        rows_per_step=2,
+        row_length=384,
+        copies=2,
+        optimizer="muon",
+        learning_rate=3e-3,
+        matrix_learning_rate=0.02,
+        mixes=(
+            Mix(0.0, (("fill", 0.6), ("fix", 0.2), ("refactor", 0.2))),
+            Mix(0.5, (("fill", 0.4), ("fix", 0.4), ("refactor", 0.2))),
+        ),
+    )
