@@ -124,7 +124,8 @@ def test_truncated_weights(folder: Path, kept: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [b"null", b"[]", b"7", b"{", b'{"a": 1}', b'{"a": {"dtype": "F32"}}', b'{"a": {"data_offsets": [0]}}']
+    "header",
+    [b"null", b"[]", b"7", b"{", b'{"a": 1}', b'{"a": {"dtype": "F32"}}', b'{"a": {"data_offsets": [0]}}'],
 )
 def test_headers_that_are_none(folder: Path, header: bytes) -> None:
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
@@ -172,7 +173,14 @@ def test_a_damaged_graph(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("backend", "field"),
-    [("onnx", "layers"), ("onnx", "vocab"), ("onnx", "kv_heads"), ("torch", "layers"), ("torch", "width"), ("torch", "vocab")],
+    [
+        ("onnx", "layers"),
+        ("onnx", "vocab"),
+        ("onnx", "kv_heads"),
+        ("torch", "layers"),
+        ("torch", "width"),
+        ("torch", "vocab"),
+    ],
 )
 def test_weights_of_another_shape(folder: Path, field: str, backend: str) -> None:
     """A config beside weights or a graph of another model is found when loading, not at the first request."""

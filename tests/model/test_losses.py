@@ -75,7 +75,9 @@ def test_the_mask_is_the_rule(a, b) -> None:
 
 @settings(max_examples=20)
 @given(packed(), st.data())
-def test_no_token_leaks_into_a_row_that_must_not_know_it(exact: TorchBackend, case, data: st.DataObject) -> None:
+def test_no_token_leaks_into_a_row_that_must_not_know_it(
+    exact: TorchBackend, case, data: st.DataObject
+) -> None:
     """Change one token: only rows that may depend on it move. In particular a clean token at or after a block's
     start never reaches the block, nor does another document or another block."""
     row, parts = case

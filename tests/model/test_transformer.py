@@ -46,7 +46,9 @@ def test_prefill_in_chunks_equals_prefill_at_once(
     edges = sorted({0, len(prompt), *(c for c in cuts if c < len(prompt))})
     cache = exact.new_cache(30)
     parts = [ask(exact, cache, prompt[a:b], []) for a, b in zip(edges, edges[1:], strict=False)]
-    rows = Candidates(*(np.concatenate([getattr(p, f) for p in parts]) for f in ("ids_RK", "logp_RK", "entropy_R")))
+    rows = Candidates(
+        *(np.concatenate([getattr(p, f) for p in parts]) for f in ("ids_RK", "logp_RK", "entropy_R"))
+    )
     alone = ask(exact, cache, [], noisy)
     n = len(prompt)
     assert close(rows, together.rows(slice(0, n)))
@@ -166,7 +168,9 @@ def test_a_config_survives_json_and_refuses_what_it_does_not_know(small: ModelCo
         ModelConfig.from_json({**small.as_json(), "head_size": 7})
 
 
-def test_a_fresh_network_starts_as_its_embedding(small: ModelConfig, make_network: Callable[..., Transformer]) -> None:
+def test_a_fresh_network_starts_as_its_embedding(
+    small: ModelConfig, make_network: Callable[..., Transformer]
+) -> None:
     """Residual branches start at zero; the network that the other tests use has none that are silent."""
     ids = torch.tensor([[30, 31, 32]])
     for network, silent in ((Transformer(small), True), (make_network(small, 3), False)):

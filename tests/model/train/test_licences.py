@@ -43,7 +43,9 @@ def test_not_permissive(statement: str) -> None:
     assert classify([statement]) is None
 
 
-@pytest.mark.parametrize("bad", ["GPL-3.0", "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)"])
+@pytest.mark.parametrize(
+    "bad", ["GPL-3.0", "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)"]
+)
 def test_one_copyleft_statement_is_enough_to_refuse(bad: str) -> None:
     assert classify(["MIT", bad]) is None
     assert classify([bad, "MIT"]) is None
@@ -61,7 +63,9 @@ def test_every_place_in_the_metadata_is_read() -> None:
     assert permissive_licence(Fake(("License-Expression", "MIT"))) == "MIT"
     assert permissive_licence(Fake(("License", "BSD"))) == "BSD"
     assert permissive_licence(Fake(("Classifier", "License :: OSI Approved :: MIT License"))) == "MIT"
-    both = Fake(("License", "MIT"), ("Classifier", "License :: OSI Approved :: GNU General Public License (GPL)"))
+    both = Fake(
+        ("License", "MIT"), ("Classifier", "License :: OSI Approved :: GNU General Public License (GPL)")
+    )
     assert permissive_licence(both) is None
     assert permissive_licence(Fake(("License-Expression", "MIT"), ("License", "GPL"))) is None
 

@@ -35,7 +35,9 @@ class Lab:
     def __init__(self, recipe: Recipe, files: list[SourceFile], tokenizer: Tokenizer) -> None:
         self.recipe, self.files, self.tokenizer = recipe, files, tokenizer
 
-    def trainer(self, folder: Path, recipe: Recipe | None = None, schedule: Schedule | None = None) -> Trainer:
+    def trainer(
+        self, folder: Path, recipe: Recipe | None = None, schedule: Schedule | None = None
+    ) -> Trainer:
         recipe = recipe or self.recipe
         schedule = schedule or Schedule(recipe.steps)
         return Trainer(recipe, self.files, self.tokenizer, folder, schedule, torch.device("cpu"))
@@ -132,7 +134,9 @@ def test_a_new_folder_starts_anew(lab: Lab, tmp_path: Path) -> None:
     assert not lab.trainer(tmp_path).resume()
 
 
-def test_another_recipe_does_not_continue_and_overwrites_nothing(lab: Lab, whole: tuple[Trainer, Curve]) -> None:
+def test_another_recipe_does_not_continue_and_overwrites_nothing(
+    lab: Lab, whole: tuple[Trainer, Curve]
+) -> None:
     path = whole[0].state_path
     before = path.read_bytes()
     other = lab.trainer(whole[0].folder, replace(lab.recipe, learning_rate=1e-3, clip=0.5))
