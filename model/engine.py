@@ -158,7 +158,10 @@ class EngineRun:
         notes = [f"{unread} regions were not reached"] if unread else []
         if self._tree is None:
             notes.append("syntax not checked: no grammar")
-        return Proposal("offered", tuple(sorted(edits)), "; ".join(notes), sure, self._cost_of(edits))
+        regions = tuple(q.region.span for q, _ in usable if any(q.region.span.covers(e.span) for e in edits))
+        return Proposal(
+            "offered", tuple(sorted(edits)), "; ".join(notes), sure, self._cost_of(edits), regions
+        )
 
 
 def load_engine(

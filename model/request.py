@@ -107,6 +107,8 @@ class Proposal:
     message: str = ""
     confidence: float = 0.0
     cost: Cost = field(default_factory=Cost)
+    regions: tuple[Span, ...] = ()
+    """Spans of the old text that the edits depend on: a later change inside one makes them stale."""
 
 
 @dataclass(frozen=True)
