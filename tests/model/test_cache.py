@@ -18,7 +18,9 @@ def new_cache(capacity: int) -> KVCache:
 
 def rows_of(tokens: list[int]) -> np.ndarray:
     """Rows that depend on all tokens so far, as keys and values do."""
-    return np.array([[hash(tuple(tokens[: i + 1])) % 9973, t] for i, t in enumerate(tokens)], float).reshape(-1, 2)
+    return np.array([[hash(tuple(tokens[: i + 1])) % 9973, t] for i, t in enumerate(tokens)], float).reshape(
+        -1, 2
+    )
 
 
 def test_rows_are_appended_truncated_and_overwritten() -> None:

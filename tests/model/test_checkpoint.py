@@ -71,7 +71,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 
 def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ModelError, match="no model at .*file"):
+    with pytest.raises(ModelError, match=r"no model at .*file"):
         open_checkpoint(tmp_path / "file")
 
 
@@ -124,7 +124,8 @@ def test_truncated_weights(folder: Path, kept: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [b"null", b"[]", b"7", b"{", b'{"a": 1}', b'{"a": {"dtype": "F32"}}', b'{"a": {"data_offsets": [0]}}']
+    "header",
+    [b"null", b"[]", b"7", b"{", b'{"a": 1}', b'{"a": {"dtype": "F32"}}', b'{"a": {"data_offsets": [0]}}'],
 )
 def test_headers_that_are_none(folder: Path, header: bytes) -> None:
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
@@ -146,7 +147,7 @@ def test_missing_weights(folder: Path) -> None:
 
 def test_a_tokenizer_of_another_model(folder: Path, tokenizer: Tokenizer) -> None:
     change_config(folder, lambda d: d["model"].update(vocab=900))
-    with pytest.raises(ModelError, match="tokenizer has 700 ids, the network 900.*different models"):
+    with pytest.raises(ModelError, match=r"tokenizer has 700 ids, the network 900.*different models"):
         open_checkpoint(folder).tokenizer()
 
 
@@ -172,7 +173,14 @@ def test_a_damaged_graph(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("backend", "field"),
-    [("onnx", "layers"), ("onnx", "vocab"), ("onnx", "kv_heads"), ("torch", "layers"), ("torch", "width"), ("torch", "vocab")],
+    [
+        ("onnx", "layers"),
+        ("onnx", "vocab"),
+        ("onnx", "kv_heads"),
+        ("torch", "layers"),
+        ("torch", "width"),
+        ("torch", "vocab"),
+    ],
 )
 def test_weights_of_another_shape(folder: Path, field: str, backend: str) -> None:
     """A config beside weights or a graph of another model is found when loading, not at the first request."""
@@ -202,7 +210,7 @@ def test_unknown_back_ends_and_devices(whole: Path) -> None:
     checkpoint = open_checkpoint(whole)
     with pytest.raises(ModelError, match="unknown back end 'tpu': choose auto, onnx or torch"):
         load_backend(checkpoint, "tpu", "auto", None)
-    with pytest.raises(ModelError, match="ONNX back end runs on the CPU only.*'cuda'"):
+    with pytest.raises(ModelError, match=r"ONNX back end runs on the CPU only.*'cuda'"):
         load_backend(checkpoint, "onnx", "cuda", None)
     with pytest.raises(ModelError, match="cannot be loaded on 'nonsense'"):
         load_backend(checkpoint, "torch", "nonsense", None)

@@ -61,7 +61,9 @@ def test_an_edit_reaches_its_target(oracle, small: ModelConfig, source, target, 
 
 @given(st.lists(st.integers(24, 60), max_size=90), st.lists(st.integers(24, 60), max_size=90))
 @settings(max_examples=40)
-def test_a_sure_edit_of_less_than_a_hundred_tokens_needs_eight_rounds_at_most(oracle, small, source, target) -> None:
+def test_a_sure_edit_of_less_than_a_hundred_tokens_needs_eight_rounds_at_most(
+    oracle, small, source, target
+) -> None:
     backend = oracle(small, lambda prompt: target)
     job = Job([30, OLD, *source, NEW], source, limit=200, end=EOR)
     lane = decoded(backend, job, partial(edit, policy=InsertDelete()))
@@ -113,7 +115,9 @@ def test_an_edit_that_never_settles_stops_after_eight_rounds(oracle, small: Mode
         n = next(turns)
         return [24 + n % 39, 24 + n // 39]
 
-    lane = decoded(oracle(small, walk), Job([OLD, 30, NEW], [30], end=EOR), partial(edit, policy=InsertDelete()))
+    lane = decoded(
+        oracle(small, walk), Job([OLD, 30, NEW], [30], end=EOR), partial(edit, policy=InsertDelete())
+    )
     assert lane.forwards == 8
     assert MASK not in lane.canvas.ids
 
@@ -196,7 +200,9 @@ def test_a_broken_edit_is_mended_with_the_second_choice(oracle, small: ModelConf
 
 
 @given(TOKENS, st.integers(0, 29))
-def test_a_prefill_in_chunks_changes_nothing(oracle, small: ModelConfig, target: list[int], chunk: int) -> None:
+def test_a_prefill_in_chunks_changes_nothing(
+    oracle, small: ModelConfig, target: list[int], chunk: int
+) -> None:
     prompt = [*range(24, 54), MID]
     backend = oracle(small, lambda p: target)
     lane = decoded(backend, Job(prompt, limit=40, chunk=chunk + 1), partial(fill, policy=Threshold()))

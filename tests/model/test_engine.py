@@ -19,6 +19,7 @@ from model.engine import DiffusionEngine, Mode
 from model.request import Complete, Document, Fix, Proposal, Refactor, Request, Snippet, Task
 from model.tokenizer import MASK, MID, NEW, OLD, REST, Tokenizer
 
+DEFAULTS = Decoding()
 Rewrite = Callable[[str], str]
 BROKEN = "import os\n\n\ndef total(items)\n    s = 0\n    for i in items:\n        s += i\n    return s\n\n\nx = 1\n"
 GOOD = BROKEN.replace("items)\n", "items):\n")
@@ -36,7 +37,7 @@ class Built:
         rewrite: Rewrite = lambda old: old,
         complete: str | Callable[[str], str] = "",
         mode: Mode = "diffusion",
-        decoding: Decoding = Decoding(),
+        decoding: Decoding = DEFAULTS,
         config: ModelConfig | None = None,
         **oracle,
     ) -> DiffusionEngine:
@@ -210,14 +211,18 @@ def test_a_last_line_without_an_end_gets_none(built: Built) -> None:
 def test_tabs_are_kept_and_spaces_do_not_come_in(built: Built) -> None:
     text = "def f():\n\tx = 1\n\treturn x\n"
     good = built(lambda old: old.replace("\tx = 1\n", "\tx = 1\n\ty = 2\n"))
-    assert outcome(ask(good, text, Fix(at(text, "return"))), text) == text.replace("x = 1\n", "x = 1\n\ty = 2\n")
+    assert outcome(ask(good, text, Fix(at(text, "return"))), text) == text.replace(
+        "x = 1\n", "x = 1\n\ty = 2\n"
+    )
     bad = built(lambda old: old.replace("\treturn x", "    return x"))
     assert ask(bad, text, Fix(at(text, "return"))).status == "rejected"
 
 
 def test_odd_characters_survive_around_and_inside_a_change(built: Built) -> None:
     text = "# \f\u2028 é\u0301 👩‍💻\ndef f():\n    s = '👩‍💻\u2028\f'\n    return s\n# \x00 end\n"
-    new = outcome(ask(built(lambda old: old.replace("return s", "return s2")), text, Fix(at(text, "return"))), text)
+    new = outcome(
+        ask(built(lambda old: old.replace("return s", "return s2")), text, Fix(at(text, "return"))), text
+    )
     assert new == text.replace("return s", "return s2")
 
 
@@ -307,7 +312,9 @@ def test_other_files_reach_the_prompt(built: Built, tokenizer: Tokenizer) -> Non
     heard: list[str] = []
     inner = engine.backend._answer
     engine.backend._answer = lambda prompt: (heard.append(tokenizer.decode(prompt)), inner(prompt))[1]
-    request = Request(Document("x = \n", "python", "/p/a.py"), Complete(4), (Snippet("/p/b.py", "unusual_name = 5\n"),))
+    request = Request(
+        Document("x = \n", "python", "/p/a.py"), Complete(4), (Snippet("/p/b.py", "unusual_name = 5\n"),)
+    )
     assert engine.propose(request).status == "offered"
     assert any("unusual_name" in prompt for prompt in heard)
 
@@ -319,7 +326,9 @@ def test_other_files_reach_the_prompt(built: Built, tokenizer: Tokenizer) -> Non
 def test_without_a_grammar_edits_are_offered_unchecked(built: Built, language: str | None) -> None:
     """No grammar, no gate: what would be refused in Python is offered as it is."""
     text = "alpha beta\n    gamma(1)\n"
-    proposal = ask(built(lambda old: old.replace("(1)", "((1")), text, Refactor("x", Span(0, len(text))), language)
+    proposal = ask(
+        built(lambda old: old.replace("(1)", "((1")), text, Refactor("x", Span(0, len(text))), language
+    )
     assert apply(proposal.edits, text) == "alpha beta\n    gamma((1\n"
     assert proposal.status == "offered"
     assert "syntax not checked" in proposal.message
@@ -340,7 +349,9 @@ def test_a_stop_is_heard_within_one_step(built: Built) -> None:
         return forward(passes)
 
     engine.backend.forward = counted
-    proposal = engine.propose(Request(Document("x = \n", "python"), Complete(4)), should_stop=lambda: next(stops, True))
+    proposal = engine.propose(
+        Request(Document("x = \n", "python"), Complete(4)), should_stop=lambda: next(stops, True)
+    )
     assert (proposal.status, proposal.edits, proposal.message) == ("stopped", (), "cancelled")
     assert calls == 3
 
@@ -389,7 +400,18 @@ def test_starting_costs_no_forward(built: Built) -> None:
 
 
 SAMPLES = st.sampled_from(
-    ["def f(a):\n    return a\n", "class C:\n\tx = 1\n", "if x:\n  y()\n", "\r\n", "\u2028", "'''", "(", "é👩‍💻", "\0", "#\f\n"]
+    [
+        "def f(a):\n    return a\n",
+        "class C:\n\tx = 1\n",
+        "if x:\n  y()\n",
+        "\r\n",
+        "\u2028",
+        "'''",
+        "(",
+        "é👩‍💻",
+        "\0",
+        "#\f\n",
+    ]
 )
 ANY = st.lists(SAMPLES | st.text(max_size=8), max_size=8).map("".join)
 
@@ -439,7 +461,9 @@ def test_a_completion_only_ever_inserts(
 
 def test_a_canvas_can_be_watched(built: Built) -> None:
     """A client that draws the denoising reads the lanes between steps."""
-    run = built(complete="a + b", confidence=lambda i: 0.5).start(Request(Document("x = \n", "python"), Complete(4)))
+    run = built(complete="a + b", confidence=lambda i: 0.5).start(
+        Request(Document("x = \n", "python"), Complete(4))
+    )
     states: list[Canvas] = []
     while run.step():
         states.append(run.sampler.lanes[0].canvas)

@@ -43,7 +43,9 @@ def test_labels_turn_long_tokens_into_others(a: list[int], b: list[int]) -> None
 
 
 @given(TOKENS, st.integers(17, 300), st.data())
-def test_labels_insert_more_than_the_largest_label_opens(a: list[int], count: int, data: st.DataObject) -> None:
+def test_labels_insert_more_than_the_largest_label_opens(
+    a: list[int], count: int, data: st.DataObject
+) -> None:
     at = data.draw(st.integers(0, len(a)))
     b = [*a[:at], *range(5000, 5000 + count), *a[at:]]
     rounds = labels(a, b)

@@ -15,6 +15,7 @@ from model.tokenizer import EOR, EOS, MASK, MID, NEW, OLD
 from model.train.data import stack
 from model.train.rows import GROUPS, NoisyBlock, Row, noisy_blocks
 from model.train.tasks import Example
+from model.transformer import masked
 
 FIELDS = ("ids", "document", "position", "block", "start", "label", "weight", "group")
 TEXT = st.lists(st.integers(24, 63), min_size=1, max_size=10)
@@ -44,8 +45,6 @@ def batch_of(*rows: Row) -> RowBatch:
 
 
 def hidden_rows(backend: TorchBackend, batch: RowBatch) -> torch.Tensor:
-    from model.transformer import masked
-
     return backend.network(batch.ids, batch.position, batch.block >= 0, masked(dense_mask(batch)))[0]
 
 
@@ -73,9 +72,30 @@ def test_the_mask_is_the_rule(a, b) -> None:
         assert found.tolist() == expected
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # eager FlexAttention warns
+@settings(max_examples=5)
+@given(packed(length=90), packed(length=90))
+def test_flex_attention_uses_the_same_mask(a, b) -> None:
+    """The GPU's way to the mask, run eagerly here: the same rule, never written out."""
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    from model.train import flex
+
+    batch = batch_of(a[0], b[0])
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 4, 90, 16), torch.randn(2, 2, 90, 16), torch.randn(2, 2, 90, 16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flex, "_flex", flex_attention)
+        patch.setattr(flex, "_create", create_block_mask)
+        found = flex.flex_attend(batch)(q, k, v)
+    assert torch.allclose(found, masked(dense_mask(batch))(q, k, v), atol=1e-5)
+
+
 @settings(max_examples=20)
 @given(packed(), st.data())
-def test_no_token_leaks_into_a_row_that_must_not_know_it(exact: TorchBackend, case, data: st.DataObject) -> None:
+def test_no_token_leaks_into_a_row_that_must_not_know_it(
+    exact: TorchBackend, case, data: st.DataObject
+) -> None:
     """Change one token: only rows that may depend on it move. In particular a clean token at or after a block's
     start never reaches the block, nor does another document or another block."""
     row, parts = case

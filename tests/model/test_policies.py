@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.backends.interface import TOP_K, Candidates
-from model.policies import EntropyBound, Factor, FixedSteps, InsertDelete, Policy, Threshold, TokenEditing, View
+from model.policies import (
+    EntropyBound,
+    Factor,
+    FixedSteps,
+    InsertDelete,
+    Policy,
+    Threshold,
+    TokenEditing,
+    View,
+)
 from model.tokenizer import DEL, EOR, FIRST_TEXT_ID, INS_1, INS_2, INS_4, INS_8, INS_16, INSERTIONS, MASK
 
 LABELS = [DEL, EOR, *INSERTIONS, *range(FIRST_TEXT_ID, FIRST_TEXT_ID + 6)]
@@ -131,7 +140,9 @@ def test_insert_delete_chooses_the_best_legal_label(view: View, tau_mask: float,
 
     best: dict[int, tuple[int, float]] = {}
     for i, now in enumerate(view.current.tolist()):
-        row = zip(view.candidates.ids_RK[i].tolist(), np.exp(view.candidates.logp_RK[i]).tolist(), strict=True)
+        row = zip(
+            view.candidates.ids_RK[i].tolist(), np.exp(view.candidates.logp_RK[i]).tolist(), strict=True
+        )
         best[i] = next(((label, p) for label, p in row if legal(now, label)), (now, 0.0))
     expected = {
         2 * i: label

@@ -45,8 +45,8 @@ def test_rows_lose_at_most_what_int8_must(weights: list[list[float]], power: int
     clipped = rows.abs() == 127
     assert (error[~clipped] <= (scale[:, None].expand_as(error) * 0.501 + 1e-12)[~clipped]).all()
     assert (error <= 0.21 * peak + 1e-12).all()
-    step = peak / 127
-    plain = torch.where(peak > 0, (weight / step).round() * step, torch.zeros(())) - weight
+    step = peak.clamp(min=1e-12) / 127
+    plain = (weight / step).round() * step - weight
     assert (error.square().sum(1) <= plain.square().sum(1) * 1.001 + 1e-12).all()
 
 
@@ -78,7 +78,9 @@ def test_missing_and_misshapen_tensors_are_named(make_network: Callable[..., Tra
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory, make_network: Callable[..., Transformer]) -> Checkpoint:
+def exported(
+    tmp_path_factory: pytest.TempPathFactory, make_network: Callable[..., Transformer]
+) -> Checkpoint:
     folder = tmp_path_factory.mktemp("exported")
     network = make_network(CONFIG, 7, sharpness=20.0)
     save_file(quantize(network.state_dict()), folder / "model.safetensors")
@@ -156,7 +158,9 @@ def test_the_graph_agrees_with_the_network(onnx: OnnxBackend, reference: TorchBa
             asked += len(ours)
             assert x.cache.tokens == y.cache.tokens
             known = y.cache.filled.numpy()
-            assert np.abs(x.cache.filled - known).max(initial=0) < 0.12 * max(1.0, np.abs(known).max(initial=0))
+            assert np.abs(x.cache.filled - known).max(initial=0) < 0.12 * max(
+                1.0, np.abs(known).max(initial=0)
+            )
     assert scored[0] > 0.2 * asked, "too few clear cases to say anything"
     assert scored[1] > 0.85 * asked
 
@@ -175,7 +179,9 @@ def test_unequal_numbers_of_wanted_rows(onnx: OnnxBackend, reference: TorchBacke
     found = {}
     for backend in (onnx, reference):
         batch = passes(backend, [(5, 8, 8)] * 3, 11)
-        batch = [Pass(p.cache, p.causal, p.canvas, w, p.allowed_V) for p, w in zip(batch, wanted, strict=True)]
+        batch = [
+            Pass(p.cache, p.causal, p.canvas, w, p.allowed_V) for p, w in zip(batch, wanted, strict=True)
+        ]
         found[backend] = backend.forward(batch)
     for ours, theirs, rows in zip(*found.values(), wanted, strict=True):
         assert len(ours) == len(theirs) == len(rows)

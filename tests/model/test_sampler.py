@@ -21,7 +21,11 @@ from model.tokenizer import EOR, EOS, MASK, MID, NEW, OLD
 FILLS = {
     type(p).__name__: partial(fill, policy=p)
     for p in (FixedSteps(3), Threshold(0.6), Factor(), EntropyBound(0.5), TokenEditing(0.5, 0.6))
-} | {"autoregress": autoregress, "speculate": speculate, "two_step_speculate": partial(speculate, draft_steps=2)}
+} | {
+    "autoregress": autoregress,
+    "speculate": speculate,
+    "two_step_speculate": partial(speculate, draft_steps=2),
+}
 EDIT = partial(edit, policy=InsertDelete(0.5, 0.6))
 TEXT = st.lists(st.integers(24, 63), min_size=1, max_size=20)
 
@@ -29,7 +33,10 @@ TEXT = st.lists(st.integers(24, 63), min_size=1, max_size=20)
 @st.composite
 def fill_jobs(draw: st.DrawFn) -> Job:
     return Job(
-        [*draw(TEXT), MID], limit=draw(st.integers(1, 20)), block=draw(st.integers(1, 9)), chunk=draw(st.integers(3, 30))
+        [*draw(TEXT), MID],
+        limit=draw(st.integers(1, 20)),
+        block=draw(st.integers(1, 9)),
+        chunk=draw(st.integers(3, 30)),
     )
 
 
@@ -47,7 +54,9 @@ def answers(run: Run) -> list[tuple[Sequence[int], int]]:
 @settings(max_examples=12)
 @given(st.lists(fill_jobs(), min_size=2, max_size=5), st.integers(2, 5))
 @pytest.mark.parametrize("way", FILLS)
-def test_batched_decoding_equals_single_decoding(exact: TorchBackend, way: str, jobs: list[Job], width: int) -> None:
+def test_batched_decoding_equals_single_decoding(
+    exact: TorchBackend, way: str, jobs: list[Job], width: int
+) -> None:
     """Any jobs, any width: the same tokens after the same number of forwards."""
     single = [answers(Run(exact, [job], FILLS[way]))[0] for job in jobs]
     assert answers(Run(exact, jobs, FILLS[way], width=width)) == single
@@ -89,7 +98,14 @@ class Parrot(TorchBackend):
 
 
 @settings(max_examples=40)
-@given(TEXT, st.integers(0, 14), st.integers(1, 14), st.integers(1, 9), st.integers(1, 2), st.sampled_from([EOS, EOR]))
+@given(
+    TEXT,
+    st.integers(0, 14),
+    st.integers(1, 14),
+    st.integers(1, 9),
+    st.integers(1, 2),
+    st.sampled_from([EOS, EOR]),
+)
 def test_speculation_ends_where_greedy_decoding_does(
     exact: TorchBackend, text: list[int], length: int, limit: int, block: int, steps: int, end: int
 ) -> None:

@@ -13,7 +13,7 @@ from model.train.codemods import CODEMODS, Codemod
 from model.train.slips import Scene
 from model.train.tasks import refactoring_pair, survey
 
-GOOD = '''class Base:
+GOOD = """class Base:
     def __init__(self, a=None, b=()):
         super().__init__()
         self.items = []
@@ -28,7 +28,7 @@ GOOD = '''class Base:
 class Other(Base):
     def f(self) -> list:
         return (), [], super().f()
-'''
+"""
 ODD = [
     "def f(x):\n    return x is None\n",
     "def f(x):\n    return None is x, x == 1, x is y\n",
@@ -82,7 +82,9 @@ def test_each_codemod_does_what_it_says() -> None:
     assert backward(none, "a is None\nb is not None\n") == "a == None\nb != None\n"
     assert forward(empty, "x = list()\ny = dict()\nz = list(x)\n") == "x = []\ny = {}\nz = list(x)\n"
     assert forward(empty, "z = tuple()\n") == "z = ()\n"
-    assert forward(plain, "class A(B):\n    def f(self):\n        super(A, self).f()\n").endswith("super().f()\n")
+    assert forward(plain, "class A(B):\n    def f(self):\n        super(A, self).f()\n").endswith(
+        "super().f()\n"
+    )
     assert "super(Other, self).f()" in backward(plain, GOOD)
     assert backward(plain, "x = super()\n") == "x = super()\n"
 

@@ -111,7 +111,12 @@ def test_unfit_files_are_dropped_and_counted(site: Path, tmp_path: Path) -> None
 
 def test_duplicates_are_found_across_projects(site: Path, tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
-        install(site, name, "License: MIT", {f"{name}/same.py": module(1), f"{name}/own.py": module(len(name) * 31 + ord(name[0]))})
+        install(
+            site,
+            name,
+            "License: MIT",
+            {f"{name}/same.py": module(1), f"{name}/own.py": module(len(name) * 31 + ord(name[0]))},
+        )
     manifest = build(site, tmp_path / "out", heldout_share=0.5)
     texts = [f.text for half in ("train", "heldout") for f in read_half(tmp_path / "out", half)]
     assert texts.count(module(1)) == 1
@@ -172,7 +177,7 @@ def test_the_same_input_gives_the_same_corpus(site: Path, tmp_path: Path) -> Non
     for out in ("a", "b"):
         build(site, tmp_path / out, heldout_share=0.4, project_cap=2500)
     for half in ("train", "heldout"):
-        a, b = (gzip.open(tmp_path / out / f"{half}.jsonl.gz").read() for out in ("a", "b"))
+        a, b = (gzip.decompress((tmp_path / out / f"{half}.jsonl.gz").read_bytes()) for out in ("a", "b"))
         assert a == b
     assert (tmp_path / "a/manifest.json").read_text() == (tmp_path / "b/manifest.json").read_text()
 

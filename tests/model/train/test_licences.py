@@ -9,12 +9,16 @@ import pytest
 
 from model.train.licences import classify, permissive_licence
 
-YES = ["MIT", "BSD-3-Clause", "Apache-2.0", "Apache Software License", "ISC", "PSF-2.0", "0BSD", "MIT License",
-       "License :: OSI Approved :: BSD License", "The Unlicense (Unlicense)", "Python Software Foundation License"]  # fmt: skip
-NO = ["GPL", "GPLv3", "GPL-2.0-or-later", "LGPL-2.1", "AGPL-3.0", "MPL-2.0", "Mozilla Public License 2.0", "EPL-2.0",
-      "GNU General Public License", "GNU Lesser General Public License v3", "Proprietary", "Other/Proprietary License",
-      "NVIDIA Software License", "SSPL-1.0", "BUSL-1.1", "Free for non-commercial use", "CC-BY-NC-4.0", "",
-      "see LICENSE file", "License :: OSI Approved", "LIMITED", "permit"]  # fmt: skip
+YES = [
+    "MIT", "BSD-3-Clause", "Apache-2.0", "Apache Software License", "ISC", "PSF-2.0", "0BSD", "MIT License",
+    "License :: OSI Approved :: BSD License", "The Unlicense (Unlicense)", "Python Software Foundation License",
+]  # fmt: skip
+NO = [
+    "GPL", "GPLv3", "GPL-2.0-or-later", "LGPL-2.1", "AGPL-3.0", "MPL-2.0", "Mozilla Public License 2.0", "EPL-2.0",
+    "GNU General Public License", "GNU Lesser General Public License v3", "Proprietary", "NVIDIA Software License",
+    "Other/Proprietary License", "SSPL-1.0", "BUSL-1.1", "Free for non-commercial use", "CC-BY-NC-4.0", "",
+    "see LICENSE file", "License :: OSI Approved", "LIMITED", "permit",
+]  # fmt: skip
 
 
 class Fake(Distribution):
@@ -43,7 +47,9 @@ def test_not_permissive(statement: str) -> None:
     assert classify([statement]) is None
 
 
-@pytest.mark.parametrize("bad", ["GPL-3.0", "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)"])
+@pytest.mark.parametrize(
+    "bad", ["GPL-3.0", "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)"]
+)
 def test_one_copyleft_statement_is_enough_to_refuse(bad: str) -> None:
     assert classify(["MIT", bad]) is None
     assert classify([bad, "MIT"]) is None
@@ -61,7 +67,9 @@ def test_every_place_in_the_metadata_is_read() -> None:
     assert permissive_licence(Fake(("License-Expression", "MIT"))) == "MIT"
     assert permissive_licence(Fake(("License", "BSD"))) == "BSD"
     assert permissive_licence(Fake(("Classifier", "License :: OSI Approved :: MIT License"))) == "MIT"
-    both = Fake(("License", "MIT"), ("Classifier", "License :: OSI Approved :: GNU General Public License (GPL)"))
+    both = Fake(
+        ("License", "MIT"), ("Classifier", "License :: OSI Approved :: GNU General Public License (GPL)")
+    )
     assert permissive_licence(both) is None
     assert permissive_licence(Fake(("License-Expression", "MIT"), ("License", "GPL"))) is None
 

@@ -25,7 +25,7 @@ def _no_rate_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "peak_flops", lambda device: 1e12)
 
 
-class Interrupted(Exception):
+class DiedError(Exception):
     pass
 
 
@@ -35,7 +35,9 @@ class Lab:
     def __init__(self, recipe: Recipe, files: list[SourceFile], tokenizer: Tokenizer) -> None:
         self.recipe, self.files, self.tokenizer = recipe, files, tokenizer
 
-    def trainer(self, folder: Path, recipe: Recipe | None = None, schedule: Schedule | None = None) -> Trainer:
+    def trainer(
+        self, folder: Path, recipe: Recipe | None = None, schedule: Schedule | None = None
+    ) -> Trainer:
         recipe = recipe or self.recipe
         schedule = schedule or Schedule(recipe.steps)
         return Trainer(recipe, self.files, self.tokenizer, folder, schedule, torch.device("cpu"))
@@ -87,10 +89,10 @@ def test_an_interrupted_run_continues_bit_for_bit(lab: Lab, tmp_path: Path, opti
         if step == 2:
             victim.save()
         if step == 4:
-            raise Interrupted
+            raise DiedError
 
     victim = lab.trainer(tmp_path / "victim", recipe)
-    with pytest.raises(Interrupted):
+    with pytest.raises(DiedError):
         victim.fit(die)
     torch.manual_seed(12345)  # whatever else the new process did
     heir = lab.trainer(tmp_path / "victim", recipe)
@@ -103,11 +105,15 @@ def test_an_interrupted_run_continues_bit_for_bit(lab: Lab, tmp_path: Path, opti
     assert heir.tokens == straight.tokens
 
 
-def test_the_loss_falls(whole: tuple[Trainer, Curve]) -> None:
-    causal = [c for c, _ in whole[1]]
-    assert len(causal) == 8
-    assert sum(causal[-2:]) < 0.95 * sum(causal[:2])
-    assert all(0 < c < 20 and 0 < d < 20 for c, d in whole[1])
+def test_the_loss_falls(lab: Lab, tmp_path: Path) -> None:
+    """Both losses, over batches that are never the same."""
+    curve: Curve = []
+    lab.trainer(tmp_path, replace(lab.recipe, steps=40)).fit(record(curve))
+    assert len(curve) == 40
+    for part in (0, 1):
+        losses = [each[part] for each in curve]
+        assert all(0 < value < 20 for value in losses)
+        assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
 
 
 def test_the_log_says_what_was_learned(whole: tuple[Trainer, Curve]) -> None:
@@ -132,7 +138,9 @@ def test_a_new_folder_starts_anew(lab: Lab, tmp_path: Path) -> None:
     assert not lab.trainer(tmp_path).resume()
 
 
-def test_another_recipe_does_not_continue_and_overwrites_nothing(lab: Lab, whole: tuple[Trainer, Curve]) -> None:
+def test_another_recipe_does_not_continue_and_overwrites_nothing(
+    lab: Lab, whole: tuple[Trainer, Curve]
+) -> None:
     path = whole[0].state_path
     before = path.read_bytes()
     other = lab.trainer(whole[0].folder, replace(lab.recipe, learning_rate=1e-3, clip=0.5))

@@ -39,9 +39,13 @@ SEEDS = st.integers(0, 2**32)
 TEXT = st.lists(st.integers(FIRST_TEXT_ID, FIRST_TEXT_ID + 12), min_size=1, max_size=50)
 
 
-def drawn(tokenizer: Tokenizer, recipe: Recipe, files: list[SourceFile], task: TaskName, seed: int) -> Example | None:
+def drawn(
+    tokenizer: Tokenizer, recipe: Recipe, files: list[SourceFile], task: TaskName, seed: int
+) -> Example | None:
     rng = np.random.default_rng(seed)
-    return Drawer(tokenizer, recipe.limits).draw(task, survey(files[seed % len(files)].text, files[0].text), rng)
+    return Drawer(tokenizer, recipe.limits).draw(
+        task, survey(files[seed % len(files)].text, files[0].text), rng
+    )
 
 
 @settings(max_examples=25)
@@ -92,10 +96,13 @@ def test_a_fill_is_a_piece_of_its_file(
 
 
 @given(SEEDS, TEXT, st.booleans(), st.floats(1e-3, 1))
-def test_fill_blocks_tile_the_answer_and_its_end(seed: int, target: list[int], many: bool, u_max: float) -> None:
+def test_fill_blocks_tile_the_answer_and_its_end(
+    seed: int, target: list[int], many: bool, u_max: float
+) -> None:
     """Blocks follow each other from the answer's start; each begins before the end, labels are the clean tokens,
     only masks weigh, and surplus ends a tenth of the first."""
-    blocks = noisy_blocks(Example("fill", "line", [DOC, MID], target, None), 1 + many, np.random.default_rng(seed), u_max)
+    example = Example("fill", "line", [DOC, MID], target, None)
+    blocks = noisy_blocks(example, 1 + many, np.random.default_rng(seed), u_max)
     rounds = sum(b.offset == 0 for b in blocks)
     assert rounds == 1 + many
     at = 0
@@ -117,10 +124,14 @@ def test_fill_blocks_tile_the_answer_and_its_end(seed: int, target: list[int], m
 
 
 @given(SEEDS, TEXT, TEXT, st.integers(1, 4))
-def test_edit_blocks_are_states_on_the_way(seed: int, source: list[int], target: list[int], copies: int) -> None:
+def test_edit_blocks_are_states_on_the_way(
+    seed: int, source: list[int], target: list[int], copies: int
+) -> None:
     """The first is the region as it stands; each has the labels of one round, all legal, that still lead to the
     target; changed and kept positions weigh the same in sum."""
-    blocks = noisy_blocks(Example("fix", "slip", [DOC, NEW], target, source), copies, np.random.default_rng(seed))
+    blocks = noisy_blocks(
+        Example("fix", "slip", [DOC, NEW], target, source), copies, np.random.default_rng(seed)
+    )
     assert len(blocks) == copies
     assert blocks[0].ids == [*source, EOR]
     for block in blocks:
@@ -149,7 +160,9 @@ def test_packing_never_exceeds_and_stays_consistent(seed: int, parts, length: in
     added: list[tuple[Example, int]] = []
     for prompt, target, source, is_fill in parts:
         tail = [MID] if is_fill else [OLD, *source, NEW]
-        example = Example("fill" if is_fill else "fix", "x", [DOC, *prompt, *tail], target, None if is_fill else source)
+        example = Example(
+            "fill" if is_fill else "fix", "x", [DOC, *prompt, *tail], target, None if is_fill else source
+        )
         blocks = noisy_blocks(example, 2, rng)
         size = len(example.prompt) + len(target) + 1 + sum(len(b.ids) for b in blocks)
         before = row.used

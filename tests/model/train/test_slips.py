@@ -127,7 +127,10 @@ def test_a_region_without_a_place_has_no_slip() -> None:
     assert slip(scene, np.random.default_rng(0)) is None
 
 
-FILES = [Path(__file__).parents[3] / "model" / name for name in ("engine.py", "labels.py", "sampler.py", "cache.py")]
+FILES = [
+    Path(__file__).parents[3] / "model" / name
+    for name in ("engine.py", "labels.py", "sampler.py", "cache.py")
+]
 
 
 @settings(max_examples=40)

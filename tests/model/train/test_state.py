@@ -17,7 +17,9 @@ RECIPE: dict[str, object] = {"steps": 3, "model": {"width": 8}}
 
 
 def state(step: int) -> RunState:
-    return RunState(dict(RECIPE), step, 1.5, 99, {"w": torch.full((64,), float(step))}, [{"lr": 0.1}], [{"step": step}])
+    return RunState(
+        dict(RECIPE), step, 1.5, 99, {"w": torch.full((64,), float(step))}, [{"lr": 0.1}], [{"step": step}]
+    )
 
 
 def test_a_state_survives(tmp_path: Path) -> None:
@@ -83,7 +85,9 @@ def test_a_damaged_state_is_refused_and_left_alone(tmp_path: Path, damage: str) 
     if damage == "other content":
         torch.save({"something": 1}, path)
     else:
-        path.write_bytes({"empty": b"", "truncated": whole[: len(whole) // 2], "garbage": os.urandom(500)}[damage])
+        path.write_bytes(
+            {"empty": b"", "truncated": whole[: len(whole) // 2], "garbage": os.urandom(500)}[damage]
+        )
     before = path.read_bytes()
     with pytest.raises(ResumeError, match=r"state\.pt is damaged.*move it away to start anew"):
         load_state(path, RECIPE)
@@ -105,5 +109,7 @@ def test_a_state_with_code_in_it_is_refused(tmp_path: Path) -> None:
 
 def test_a_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
     save_state(tmp_path / "state.pt", state(1))
-    with pytest.raises(ResumeError, match=r"another recipe \(different: extra, steps\); choose another --out"):
+    with pytest.raises(
+        ResumeError, match=r"another recipe \(different: extra, steps\); choose another --out"
+    ):
         load_state(tmp_path / "state.pt", {**RECIPE, "steps": 4, "extra": 1})
