@@ -45,12 +45,17 @@ class FixSettings:
 
 @attrs.frozen
 class RefactorSettings:
-    """`presets` are offered as code actions; `needs_confirmation` asks the client to show a preview."""
+    """`presets` are offered as code actions, by default what the embedded model was trained on;
+    `needs_confirmation` asks the client to show a preview."""
 
     enable: bool = True
     deadline_ms: int = 120_000
     needs_confirmation: bool = False
-    presets: tuple[str, ...] = ("Add type annotations", "Add a docstring", "Simplify")
+    presets: tuple[str, ...] = (
+        "Use `is None` instead of `== None`",
+        "Use literals for empty collections",
+        "Use super() without arguments",
+    )
 
 
 @attrs.frozen

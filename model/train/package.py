@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
 
+from model.backends.load_torch import load_torch
 from model.backends.onnx import OnnxBackend
 from model.checkpoint import Decoding, open_checkpoint, write_config
 from model.engine import DiffusionEngine, Mode, load_engine
-from model.eval.cases import completions
+from model.eval.agreement import agreement
+from model.eval.cases import broken_functions, completions
 from model.eval.heldout import Score, evaluate, score
 from model.export import export_onnx
 from model.quantize import quantize
@@ -60,6 +62,12 @@ def calibrate_and_report(
     for mode in modes:
         found = score(DiffusionEngine(network, tokenizer, shown, mode), holes)
         facts["heldout"][f"infill_{mode}"] = {kind: each.__dict__ for kind, each in found.items()}
+    reference = load_torch(checkpoint, "cpu")
+    broken = broken_functions(report_files, 100, seed=7)
+    facts["agreement"] = {
+        task: asdict(agreement(network, reference, tokenizer, decoding, cases))
+        for task, cases in (("infill", holes[:100]), ("fix", broken))
+    }
     write_config(folder, recipe.model, decoding, facts)
     write_card(folder, recipe, decoding, facts, corpus)
     return facts
@@ -124,16 +132,13 @@ def card(recipe: Recipe, decoding: Decoding, facts: dict[str, Any], manifest: di
         "- by licence: " + ", ".join(f"{k} {v / 1e6:.1f} M" for k, v in licences.items()),
         "- held out: " + ", ".join(k for k, v in manifest["projects"].items() if v["half"] == "heldout"),
         "",
-        *(
-            _measured(decoding, facts["heldout"])
-            if "heldout" in facts
-            else ["Not measured on held-out projects.", ""]
-        ),
+        *(_measured(decoding, facts) if "heldout" in facts else ["Not measured on held-out projects.", ""]),
     ]
     return "\n".join(lines)
 
 
-def _measured(decoding: Decoding, heldout: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
+def _measured(decoding: Decoding, facts: dict[str, Any]) -> list[str]:
+    heldout: dict[str, dict[str, dict[str, Any]]] = facts["heldout"]
     return [
         "## On held-out projects",
         "",
@@ -146,6 +151,12 @@ def _measured(decoding: Decoding, heldout: dict[str, dict[str, dict[str, Any]]])
         "",
         "An offered edit with more syntax errors than its input: "
         + str(sum(kinds["all"]["worse"] for kinds in heldout.values())),
+        "",
+        "ONNX Runtime against PyTorch on the same int8 weights (committed tokens; whole answers): "
+        + "; ".join(
+            f"{task} {a['tokens']:.1%}, {a['answers']:.1%} (n={a['requests']})"
+            for task, a in facts["agreement"].items()
+        ),
         "",
     ]
 

@@ -44,7 +44,9 @@ def load_state(path: Path, recipe: dict[str, object]) -> RunState:
         state = RunState(**data)
     except Exception as error:  # a damaged archive raises many types
         # Not the error's own words: torch advises to load untrusted pickles.
-        raise ResumeError(f"{path} is damaged ({type(error).__name__}); move it away to start anew") from error
+        raise ResumeError(
+            f"{path} is damaged ({type(error).__name__}); move it away to start anew"
+        ) from error
     differing = sorted(k for k in {*recipe, *state.recipe} if recipe.get(k) != state.recipe.get(k))
     if differing:
         raise ResumeError(

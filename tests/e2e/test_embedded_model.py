@@ -65,11 +65,27 @@ def test_completions_stay_at_the_cursor(engine, files):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "\n", "\0\x01\x02", "x = '\ud800'\n", "a\r\nb\rc\n", "\f\u2028\n", "e\u0301 = 1\n😀 = 2\n", "(" * 3000]
+    "text",
+    [
+        "",
+        "\n",
+        "\0\x01\x02",
+        "x = '\ud800'\n",
+        "a\r\nb\rc\n",
+        "\f\u2028\n",
+        "e\u0301 = 1\n😀 = 2\n",
+        "(" * 3000,
+    ],
 )
 def test_odd_texts_are_answered_and_never_damaged(engine, text):
     """Every task on every odd text gives an answer whose edits apply, and never a NUL or U+FFFD of its own."""
-    for task in (Complete(10**6), Complete(0), Fix(Span(0, 0)), Refactor("tidy"), Refactor("tidy", Span(0, len(text)))):
+    for task in (
+        Complete(10**6),
+        Complete(0),
+        Fix(Span(0, 0)),
+        Refactor("tidy"),
+        Refactor("tidy", Span(0, len(text))),
+    ):
         proposal = engine.propose(Request(Document(text, "python"), task))
         after = apply(proposal.edits, text)
         assert after.count("\0") == text.count("\0")
