@@ -72,25 +72,6 @@ def test_the_mask_is_the_rule(a, b) -> None:
         assert found.tolist() == expected
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # eager FlexAttention warns
-@settings(max_examples=5)
-@given(packed(length=90), packed(length=90))
-def test_flex_attention_uses_the_same_mask(a, b) -> None:
-    """The GPU's way to the mask, run eagerly here: the same rule, never written out."""
-    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
-
-    from model.train import flex
-
-    batch = batch_of(a[0], b[0])
-    torch.manual_seed(0)
-    q, k, v = torch.randn(2, 4, 90, 16), torch.randn(2, 2, 90, 16), torch.randn(2, 2, 90, 16)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flex, "_flex", flex_attention)
-        patch.setattr(flex, "_create", create_block_mask)
-        found = flex.flex_attend(batch)(q, k, v)
-    assert torch.allclose(found, masked(dense_mask(batch))(q, k, v), atol=1e-5)
-
-
 @settings(max_examples=20)
 @given(packed(), st.data())
 def test_no_token_leaks_into_a_row_that_must_not_know_it(
