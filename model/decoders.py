@@ -99,7 +99,9 @@ def _denoise(
             "denoise", pending, canvas.ids, [len(pending) + i for i in positions], canvas, "fill"
         )
         pending = ()
-        ids, logp = _committed(canvas.ids, positions, found, policy, banned)
+        found = without(found, positions, banned)
+        worth = _up_to_predicted_end(canvas.ids, positions, found)
+        ids, logp = _committed(canvas.ids, positions[:worth], found.rows(slice(worth)), policy)
         canvas = Canvas(canvas.settled, ids, canvas.logp + logp)
         repeats = canvas.ids in seen  # nothing changed, or a cycle
         if canvas.is_finished and (repeats or len(seen) > 2 * len(canvas.ids)):
@@ -108,17 +110,22 @@ def _denoise(
     return canvas
 
 
+def _up_to_predicted_end(ids: Sequence[int], positions: Sequence[int], found: Candidates) -> int:
+    """How many rows are worth deciding: those up to the first mask that would become `<eos>`.
+
+    Masks behind it are dropped if it does; committing them, the surest of all, one by one from the canvas's
+    end would cost a forward each.
+    """
+    ends = (row for row, i in enumerate(positions) if ids[i] == MASK and found.best[row] == EOS)
+    return next(ends, len(positions) - 1) + 1
+
+
 def _committed(
-    ids: Sequence[int],
-    positions: Sequence[int],
-    found: Candidates,
-    policy: Policy,
-    banned: dict[int, set[int]] | None = None,
+    ids: Sequence[int], positions: Sequence[int], found: Candidates, policy: Policy
 ) -> tuple[tuple[int, ...], float]:
     """`ids` with the policy's choice written in (tokens for a fill, labels for an edit), and the choice's
     log-probability."""
     current = np.array(ids)[list(positions)]
-    found = without(found, positions, banned)
     choice = policy(View(np.array(positions), current, found, len(ids)))
     result = list(ids)
     row_of = {position: row for row, position in enumerate(positions)}
@@ -191,7 +198,7 @@ def _edit_rounds(
         # In the last round whatever is still masked is decided by its best label.
         now = policy if round_number < job.rounds else InsertDelete(tau_mask=0.0, tau_edit=1.0)
         first = banned if round_number == 1 else None  # later rounds may have moved the positions
-        labels, logp = _committed(canvas.ids, positions, found, now, first)
+        labels, logp = _committed(canvas.ids, positions, without(found, positions, first), now)
         ids = tuple(apply_labels(labels, canvas.ids))
         if len(ids) > job.longest_canvas:
             break  # the last state that was bearable is the answer

@@ -98,7 +98,8 @@ class EngineRun:
         document = request.document
         self._tree = document.tree or try_parse(document.text, document.language)
         self._writer = Writer(request, self._tree, engine.reader.tokenizer)
-        self._minimum = engine.reader.decoding.min_confidence if isinstance(request.task, Complete) else 0.0
+        unasked = isinstance(request.task, Complete) and not request.task.asked
+        self._minimum = engine.reader.decoding.min_confidence if unasked else 0.0
         try:
             self._questions = engine.reader.questions(request, self._tree)
         except DeclinedError as declined:
@@ -143,13 +144,14 @@ class EngineRun:
         sure = confidence(usable)
         edits, reasons = self._writer.accepted(usable)
         if not edits:
+            cost = self._cost_of(())
             if reasons:
-                return Proposal("rejected", message="; ".join(dict.fromkeys(reasons)), cost=self.cost)
+                return Proposal("rejected", message="; ".join(dict.fromkeys(reasons)), cost=cost)
             finished = self._sampler.is_finished
             status, why = (
                 ("unchanged", "the model would change nothing") if finished else ("stopped", "out of time")
             )
-            return Proposal(status, message=why, cost=self.cost)
+            return Proposal(status, message=why, cost=cost)
         if sure < self._minimum:
             return Proposal("rejected", message="not confident enough", confidence=sure, cost=self.cost)
         unread = len(self._questions) - len(usable)

@@ -35,11 +35,13 @@ class Snippet:
 
 @dataclass(frozen=True)
 class Complete:
-    """Insert text at `cursor`. `start_with` is what the result must begin with (the completion widget's
+    """Insert text at `cursor`. `asked` says that the user asked for it: then even an unsure answer is shown.
+    `start_with` is what the result must begin with (the completion widget's
     selected item replaces `replace` and must be extended); both are empty without a widget."""
 
     cursor: int
     multiline: bool = True
+    asked: bool = False
     replace: Span | None = None
     start_with: str = ""
 

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return proposing.run(arguments, lambda index: Complete(offset_of(index, *arguments.at)))
+    return proposing.run(arguments, lambda index: Complete(offset_of(index, *arguments.at), asked=True))
 
 
 def place(text: str) -> tuple[int, int]:

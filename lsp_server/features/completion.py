@@ -40,8 +40,8 @@ async def _answer(
     cursor = snapshot.offset(params.position)
     context = params.context
     invoked = context is None or context.trigger_kind == types.CompletionTriggerKind.Invoked
-    task = Complete(cursor, ls.settings.inline.multiline)
-    offer = await inline_completion.suggest(ls, snapshot, task, invoked=invoked)
+    task = Complete(cursor, ls.settings.inline.multiline, asked=invoked)
+    offer = await inline_completion.suggest(ls, snapshot, task)
     return types.CompletionList(is_incomplete=True, items=[item(snapshot, cursor, offer)] if offer else [])
 
 

@@ -50,8 +50,8 @@ async def _answer(
     invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
     selected = params.context.selected_completion_info
     cursor = snapshot.offset(params.position)
-    task = task_at(snapshot, cursor, selected, ls.settings.inline)
-    offer = await suggest(ls, snapshot, task, invoked=invoked)
+    task = task_at(snapshot, cursor, selected, ls.settings.inline, asked=invoked)
+    offer = await suggest(ls, snapshot, task)
     return types.InlineCompletionList([item(snapshot, offer)] if offer else [])
 
 
@@ -63,15 +63,15 @@ class Offer:
     cost: Cost = field(default_factory=Cost)
 
 
-async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete, *, invoked: bool) -> Offer | None:
+async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> Offer | None:
     """The suggestion for `task`, or None: nothing to say, not wanted here, or overtaken by events."""
     newer = _overtake(ls, snapshot.uri)
-    if not is_wanted(snapshot, task.cursor, ls.settings.inline, invoked=invoked) or ls.refuses(snapshot):
+    if not is_wanted(snapshot, task, ls.settings.inline) or ls.refuses(snapshot):
         return None
     plain = task.replace is None
     if plain and (rest := ls.suggestions.rest(snapshot.uri, snapshot.text, task.cursor)):
         return Offer(Edit(task.cursor, task.cursor, rest))
-    if not invoked and await _rested(newer, ls.settings.inline.delay_ms / 1000):
+    if not task.asked and await _rested(newer, ls.settings.inline.delay_ms / 1000):
         return None
     if not ls.is_current(snapshot) or ls.worker.status.state not in ("ready", "busy"):
         return None
@@ -112,20 +112,23 @@ def task_at(
     cursor: int,
     selected: types.SelectedCompletionInfo | None,
     settings: InlineSettings,
+    *,
+    asked: bool,
 ) -> Complete:
     """The task at a cursor; with the suggestion widget open the result must begin with its selected text."""
     if selected is None:
-        return Complete(cursor, settings.multiline)
+        return Complete(cursor, settings.multiline, asked)
     span = snapshot.span(selected.range)
-    return Complete(cursor, settings.multiline, replace=span, start_with=selected.text)
+    return Complete(cursor, settings.multiline, asked, replace=span, start_with=selected.text)
 
 
-def is_wanted(snapshot: Snapshot, cursor: int, settings: InlineSettings, *, invoked: bool) -> bool:
+def is_wanted(snapshot: Snapshot, task: Complete, settings: InlineSettings) -> bool:
     """Whether to suggest here: unasked only after `min_prefix` characters, and where `should_complete` says so."""
     if not settings.enable:
         return False
-    if invoked:
+    if task.asked:
         return True
+    cursor = task.cursor
     line = snapshot.lines.line(snapshot.lines.line_at(cursor))
     prefix = snapshot.text[line.start : cursor].strip()
     return len(prefix) >= settings.min_prefix and should_complete(snapshot.text, cursor, snapshot.tree)

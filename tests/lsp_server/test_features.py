@@ -62,8 +62,8 @@ def test_no_suggestion_by_itself_before_code_that_goes_on(line, wanted):
     cursor = line.index("|")
     snapshot = Snapshot("u", 1, line.replace("|", "") + "\nmore")
     settings = InlineSettings()
-    assert inline_completion.is_wanted(snapshot, cursor, settings, invoked=False) is wanted
-    assert inline_completion.is_wanted(snapshot, cursor, settings, invoked=True)
+    assert inline_completion.is_wanted(snapshot, Complete(cursor), settings) is wanted
+    assert inline_completion.is_wanted(snapshot, Complete(cursor, asked=True), settings)
 
 
 @given(st.text(max_size=8), st.text(max_size=8), st.text(min_size=1, max_size=8), st.integers(0, 8))
