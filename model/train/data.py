@@ -45,7 +45,7 @@ class PackedRows(Dataset[dict[str, np.ndarray]]):
         row, misses = Row(self._recipe.row_length), 0
         scenery = self._scenery(rng)
         tasks, shares = zip(*self._mix(progress), strict=True)
-        while misses < _MISSES:
+        while misses < (_MISSES if row.documents else 10 * _MISSES):  # an empty row teaches nothing
             task: TaskName = tasks[int(rng.choice(len(tasks), p=shares))]
             example = self._drawer.draw(task, scenery, rng)
             if example is None:
@@ -56,7 +56,9 @@ class PackedRows(Dataset[dict[str, np.ndarray]]):
             blocks = noisy_blocks(example, self._recipe.copies, rng, u_max)
             if not row.add(example, blocks):
                 misses += 1
-            elif rng.random() < 0.5:
+                continue
+            misses = 0
+            if rng.random() < 0.5:
                 scenery = self._scenery(rng)
         return {name: getattr(row, name) for name in _FIELDS}
 

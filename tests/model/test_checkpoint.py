@@ -71,7 +71,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 
 def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ModelError, match="no model at .*file"):
+    with pytest.raises(ModelError, match=r"no model at .*file"):
         open_checkpoint(tmp_path / "file")
 
 
@@ -147,7 +147,7 @@ def test_missing_weights(folder: Path) -> None:
 
 def test_a_tokenizer_of_another_model(folder: Path, tokenizer: Tokenizer) -> None:
     change_config(folder, lambda d: d["model"].update(vocab=900))
-    with pytest.raises(ModelError, match="tokenizer has 700 ids, the network 900.*different models"):
+    with pytest.raises(ModelError, match=r"tokenizer has 700 ids, the network 900.*different models"):
         open_checkpoint(folder).tokenizer()
 
 
@@ -210,7 +210,7 @@ def test_unknown_back_ends_and_devices(whole: Path) -> None:
     checkpoint = open_checkpoint(whole)
     with pytest.raises(ModelError, match="unknown back end 'tpu': choose auto, onnx or torch"):
         load_backend(checkpoint, "tpu", "auto", None)
-    with pytest.raises(ModelError, match="ONNX back end runs on the CPU only.*'cuda'"):
+    with pytest.raises(ModelError, match=r"ONNX back end runs on the CPU only.*'cuda'"):
         load_backend(checkpoint, "onnx", "cuda", None)
     with pytest.raises(ModelError, match="cannot be loaded on 'nonsense'"):
         load_backend(checkpoint, "torch", "nonsense", None)

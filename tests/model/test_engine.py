@@ -19,6 +19,7 @@ from model.engine import DiffusionEngine, Mode
 from model.request import Complete, Document, Fix, Proposal, Refactor, Request, Snippet, Task
 from model.tokenizer import MASK, MID, NEW, OLD, REST, Tokenizer
 
+DEFAULTS = Decoding()
 Rewrite = Callable[[str], str]
 BROKEN = "import os\n\n\ndef total(items)\n    s = 0\n    for i in items:\n        s += i\n    return s\n\n\nx = 1\n"
 GOOD = BROKEN.replace("items)\n", "items):\n")
@@ -36,7 +37,7 @@ class Built:
         rewrite: Rewrite = lambda old: old,
         complete: str | Callable[[str], str] = "",
         mode: Mode = "diffusion",
-        decoding: Decoding = Decoding(),
+        decoding: Decoding = DEFAULTS,
         config: ModelConfig | None = None,
         **oracle,
     ) -> DiffusionEngine:

@@ -15,6 +15,7 @@ from model.tokenizer import EOR, EOS, MASK, MID, NEW, OLD
 from model.train.data import stack
 from model.train.rows import GROUPS, NoisyBlock, Row, noisy_blocks
 from model.train.tasks import Example
+from model.transformer import masked
 
 FIELDS = ("ids", "document", "position", "block", "start", "label", "weight", "group")
 TEXT = st.lists(st.integers(24, 63), min_size=1, max_size=10)
@@ -44,8 +45,6 @@ def batch_of(*rows: Row) -> RowBatch:
 
 
 def hidden_rows(backend: TorchBackend, batch: RowBatch) -> torch.Tensor:
-    from model.transformer import masked
-
     return backend.network(batch.ids, batch.position, batch.block >= 0, masked(dense_mask(batch)))[0]
 
 

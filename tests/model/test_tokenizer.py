@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +36,7 @@ def test_spans_tile_the_text(tokenizer: Tokenizer, text: str) -> None:
     for (start, end), piece in zip(spans, tokenizer.token_bytes(ids), strict=True):
         assert start < end
         assert piece in text[start:end].encode()
-    assert all(a[0] <= b[0] <= a[1] <= b[1] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a[0] <= b[0] <= a[1] <= b[1] for a, b in pairwise(spans))
     if ids:
         assert (spans[0][0], spans[-1][1]) == (0, len(text))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_prefill_in_chunks_equals_prefill_at_once(
     together = ask(exact, whole, prompt, noisy)
     edges = sorted({0, len(prompt), *(c for c in cuts if c < len(prompt))})
     cache = exact.new_cache(30)
-    parts = [ask(exact, cache, prompt[a:b], []) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [ask(exact, cache, prompt[a:b], []) for a, b in pairwise(edges)]
     rows = Candidates(
         *(np.concatenate([getattr(p, f) for p in parts]) for f in ("ids_RK", "logp_RK", "entropy_R"))
     )
@@ -158,9 +159,9 @@ def test_the_presets_keep_their_promised_sizes() -> None:
 
 def test_a_config_survives_json_and_refuses_what_it_does_not_know(small: ModelConfig) -> None:
     assert ModelConfig.from_json(small.as_json()) == small
-    with pytest.raises(ValueError, match="unknown fields.*colour"):
+    with pytest.raises(ValueError, match=r"unknown fields.*colour"):
         ModelConfig.from_json({**small.as_json(), "colour": 1})
-    with pytest.raises(ValueError, match="incomplete.*width"):
+    with pytest.raises(ValueError, match=r"incomplete.*width"):
         ModelConfig.from_json({k: v for k, v in small.as_json().items() if k != "width"})
     with pytest.raises(ValueError, match="3 heads cannot share 2"):
         ModelConfig.from_json({**small.as_json(), "heads": 3})

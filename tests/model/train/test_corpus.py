@@ -177,7 +177,7 @@ def test_the_same_input_gives_the_same_corpus(site: Path, tmp_path: Path) -> Non
     for out in ("a", "b"):
         build(site, tmp_path / out, heldout_share=0.4, project_cap=2500)
     for half in ("train", "heldout"):
-        a, b = (gzip.open(tmp_path / out / f"{half}.jsonl.gz").read() for out in ("a", "b"))
+        a, b = (gzip.decompress((tmp_path / out / f"{half}.jsonl.gz").read_bytes()) for out in ("a", "b"))
         assert a == b
     assert (tmp_path / "a/manifest.json").read_text() == (tmp_path / "b/manifest.json").read_text()
 

@@ -9,12 +9,16 @@ import pytest
 
 from model.train.licences import classify, permissive_licence
 
-YES = ["MIT", "BSD-3-Clause", "Apache-2.0", "Apache Software License", "ISC", "PSF-2.0", "0BSD", "MIT License",
-       "License :: OSI Approved :: BSD License", "The Unlicense (Unlicense)", "Python Software Foundation License"]  # fmt: skip
-NO = ["GPL", "GPLv3", "GPL-2.0-or-later", "LGPL-2.1", "AGPL-3.0", "MPL-2.0", "Mozilla Public License 2.0", "EPL-2.0",
-      "GNU General Public License", "GNU Lesser General Public License v3", "Proprietary", "Other/Proprietary License",
-      "NVIDIA Software License", "SSPL-1.0", "BUSL-1.1", "Free for non-commercial use", "CC-BY-NC-4.0", "",
-      "see LICENSE file", "License :: OSI Approved", "LIMITED", "permit"]  # fmt: skip
+YES = [
+    "MIT", "BSD-3-Clause", "Apache-2.0", "Apache Software License", "ISC", "PSF-2.0", "0BSD", "MIT License",
+    "License :: OSI Approved :: BSD License", "The Unlicense (Unlicense)", "Python Software Foundation License",
+]  # fmt: skip
+NO = [
+    "GPL", "GPLv3", "GPL-2.0-or-later", "LGPL-2.1", "AGPL-3.0", "MPL-2.0", "Mozilla Public License 2.0", "EPL-2.0",
+    "GNU General Public License", "GNU Lesser General Public License v3", "Proprietary", "NVIDIA Software License",
+    "Other/Proprietary License", "SSPL-1.0", "BUSL-1.1", "Free for non-commercial use", "CC-BY-NC-4.0", "",
+    "see LICENSE file", "License :: OSI Approved", "LIMITED", "permit",
+]  # fmt: skip
 
 
 class Fake(Distribution):

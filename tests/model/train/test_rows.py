@@ -101,9 +101,8 @@ def test_fill_blocks_tile_the_answer_and_its_end(
 ) -> None:
     """Blocks follow each other from the answer's start; each begins before the end, labels are the clean tokens,
     only masks weigh, and surplus ends a tenth of the first."""
-    blocks = noisy_blocks(
-        Example("fill", "line", [DOC, MID], target, None), 1 + many, np.random.default_rng(seed), u_max
-    )
+    example = Example("fill", "line", [DOC, MID], target, None)
+    blocks = noisy_blocks(example, 1 + many, np.random.default_rng(seed), u_max)
     rounds = sum(b.offset == 0 for b in blocks)
     assert rounds == 1 + many
     at = 0
