@@ -8,6 +8,7 @@ returns.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from typing import Literal
 
 from lsp_server.settings import EngineOptions
 from model.request import Engine, Progress, Proposal, Request, Run
+
+logger = logging.getLogger(__name__)
 
 Report = Callable[[str, float], None]
 Load = Callable[[EngineOptions, Report], Engine]
@@ -91,6 +94,7 @@ class Worker:
         self._listeners: list[Callable[[WorkerStatus], None]] = []
         self._jobs: list[Job] = []
         self._current: Job | None = None
+        self._ended: list[Run] = []  # of stopped jobs, to be closed on the worker's thread
         self._numbers = count()
         self._closed = False
         self._wake = threading.Condition()
@@ -174,16 +178,22 @@ class Worker:
         job.stopped = True
         if job is not self._current and job in self._jobs:
             self._jobs.remove(job)
+            if job.run is not None:
+                self._ended.append(job.run)
+                self._wake.notify_all()
         job.finish(Proposal("stopped", message=why))
 
     def _work(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._closed or self._wanted is not None or self._runnable())
+                self._wake.wait_for(lambda: self._closed or self._wanted or self._ended or self._runnable())
                 if self._closed:
                     return
+                ended, self._ended = self._ended, []
                 wanted = self._wanted
-                job = None if wanted is not None else self._pick()
+                job = self._pick() if wanted is None and self._runnable() else None
+            for run in ended:
+                _close(run)
             if wanted is not None:
                 self._load_engine(wanted)
             elif job is not None:
@@ -207,9 +217,12 @@ class Worker:
             job.fail(error)
         with self._wake:
             self._current = None
-            if (done or job.stopped) and job in self._jobs:
+            ended = done or job.stopped
+            if ended and job in self._jobs:
                 self._jobs.remove(job)
             idle = not self._jobs
+        if ended and job.run is not None:
+            _close(job.run)
         if idle:
             self._set_status(WorkerStatus("ready", self._engine.description if self._engine else "", 1.0))
 
@@ -258,9 +271,12 @@ class Worker:
             if self._wanted == options:
                 self._wanted = None
             failed, self._jobs = self._jobs, []
-        self._set_status(WorkerStatus("error", why))
+            self._status = status = WorkerStatus("error", why)  # from here on `submit` refuses
+            listeners = tuple(self._listeners)
         for job in failed:
             job.fail(NotReadyError(why))
+        for listener in listeners:
+            listener(status)
 
     def _set_status(self, status: WorkerStatus) -> None:
         with self._wake:
@@ -270,3 +286,14 @@ class Worker:
             listeners = tuple(self._listeners)
         for listener in listeners:
             listener(status)
+
+
+def _close(run: Run) -> None:
+    """Let a run that nobody waits for any more keep or give back what it holds; an error in that concerns
+    nobody."""
+    close: Callable[[], None] | None = getattr(run, "close", None)
+    if close is not None:
+        try:
+            close()
+        except Exception:
+            logger.exception("Closing a run failed.")

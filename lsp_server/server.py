@@ -224,7 +224,7 @@ class RedraftServer(LanguageServer):
             on_progress=partial(_call_in, loop, on_progress) if on_progress else None,
         )
         self.jobs.add(job)
-        job.future.add_done_callback(lambda _: self.jobs.discard(job))
+        job.future.add_done_callback(lambda _: _call_in(loop, self.jobs.discard, job))
         return self.worker.submit(job)
 
     async def result(self, job: Job) -> Proposal:
@@ -237,7 +237,8 @@ class RedraftServer(LanguageServer):
 
     def stop_jobs(self, uri: str | None = None) -> int:
         """Stop this client's jobs, or those of one document; how many there were."""
-        jobs = [job for job in list(self.jobs) if uri is None or cast("tuple[Any, ...]", job.key)[2] == uri]
+        mine = [job for job in self.jobs if not job.future.done()]
+        jobs = [job for job in mine if uri is None or cast("tuple[Any, ...]", job.key)[2] == uri]
         for job in jobs:
             self.worker.stop(job)
         return len(jobs)

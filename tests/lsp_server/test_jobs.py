@@ -145,6 +145,110 @@ def test_a_failed_load_fails_the_jobs_and_can_be_tried_again():
     assert worker.close()
 
 
+def test_a_submit_during_a_failed_load_is_answered():
+    """Between emptying the queue and telling the listeners of the error, no job may slip in unseen."""
+    late: list[Job] = []
+
+    def load(options, report):
+        raise RuntimeError("truncated file")
+
+    class Listening(Worker):
+        def _set_status(self, status):
+            if status.state == "error":
+                late.append(self.submit(job()))
+            super()._set_status(status)
+
+    worker = Listening(load)
+    worker.listen(lambda s: late.append(worker.submit(job())) if s.state == "error" else None)
+    begun = worker.submit(job())
+    worker.load(EngineOptions())
+    with pytest.raises(NotReadyError):
+        begun.future.result(PATIENCE)
+    assert worker.close(PATIENCE)
+    assert late
+    for each in late:
+        with pytest.raises(NotReadyError, match="truncated file"):
+            each.future.result(0)
+
+
+class ClosingEngine(FakeEngine):
+    """Notes on which thread each run was closed, and after how many steps."""
+
+    def __init__(self, **more):
+        super().__init__(**more)
+        self.closed: list[tuple[str, int]] = []
+        self.news = threading.Condition()
+
+    def start(self, request):
+        run = super().start(request)
+
+        def close():
+            with self.news:
+                self.closed.append((threading.current_thread().name, run.progress.done))
+                self.news.notify_all()
+
+        run.close = close
+        return run
+
+    def closes(self, number: int) -> list[tuple[str, int]]:
+        with self.news:
+            assert self.news.wait_for(lambda: len(self.closed) >= number, PATIENCE)
+            return list(self.closed)
+
+
+@pytest.fixture
+def closing():
+    engine = ClosingEngine(steps=5, gated=True)
+    worker = Worker(lambda options, report: engine)
+    worker.load(EngineOptions())
+    yield worker, engine
+    engine.allow(-1)
+    assert worker.close(PATIENCE)
+
+
+def test_a_run_is_closed_when_its_job_is_done(closing):
+    worker, engine = closing
+    engine.allow(-1)
+    worker.submit(job())
+    assert engine.closes(1) == [("redraft-worker", 5)]
+
+
+def test_a_stopped_and_a_superseded_run_are_closed(closing):
+    worker, engine = closing
+    running = worker.submit(job())
+    assert engine.wait_for(lambda c: c.steps_begun == 1)
+    worker.stop(running)
+    engine.allow(1)
+    assert engine.closes(1) == [("redraft-worker", 1)]
+    worker.submit(job(key="same"))
+    assert engine.wait_for(lambda c: c.steps_begun == 2)
+    worker.submit(job(key="same"))
+    engine.allow(1)
+    assert engine.closes(2)[1] == ("redraft-worker", 1)
+
+
+def test_an_overdue_run_is_closed(closing):
+    worker, engine = closing
+    late = worker.submit(job(deadline=time.monotonic() + 3600))
+    assert engine.wait_for(lambda c: c.steps_begun == 1)
+    late.deadline = 0.0
+    engine.allow(1)
+    assert engine.closes(1) == [("redraft-worker", 1)]
+
+
+def test_a_preempted_run_that_is_stopped_is_closed_on_the_workers_thread(closing):
+    worker, engine = closing
+    slow = worker.submit(job(Priority.REFACTOR))
+    assert engine.wait_for(lambda c: c.steps_begun == 1)
+    worker.submit(job(Priority.INLINE))
+    engine.allow(1)
+    assert engine.wait_for(lambda c: c.steps_begun == 2)  # the inline job is being stepped
+    worker.stop(slow)
+    assert engine.closed == []
+    engine.allow(1)
+    assert engine.closes(1) == [("redraft-worker", 1)]
+
+
 def test_statuses_come_in_order_and_only_when_they_change():
     seen: list[WorkerStatus] = []
     idle = threading.Event()
