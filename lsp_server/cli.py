@@ -26,7 +26,6 @@ FORWARDED = {
     "train": ("model.train.main", "train a model with a recipe (extra `train`)"),
     "eval": ("model.eval.main", "measure a model's quality"),
     "bench": ("model.bench.main", "measure a model's speed"),
-    "play": ("lsp_server.commands.play", "try Redraft in a web page"),
 }
 
 

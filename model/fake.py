@@ -2,7 +2,7 @@
 
 It answers deterministically: `Complete` inserts a configured text, `Fix` adds missing colons, and `Refactor`
 obeys one instruction, "replace A with B". Each run takes a fixed number of steps, which can be slowed down or
-held at a gate, and everything is counted, so that a test can say how much work a cancel saved.
+held at a gate, or fail, and everything is counted, so that a test can say how much work a cancel saved.
 `load("steps=5,gate")` builds one from a script. Knows no LSP, no tokens and no network.
 """
 
@@ -39,13 +39,20 @@ class FakeEngine:
     """Answers by rule. `gated` holds every step until `allow` lets it pass; `delay` is seconds per step."""
 
     def __init__(
-        self, *, completion: str = "pass", steps: int = 3, delay: float = 0.0, gated: bool = False
+        self,
+        *,
+        completion: str = "pass",
+        steps: int = 3,
+        delay: float = 0.0,
+        gated: bool = False,
+        crash: str = "",
     ) -> None:
         if steps < 1:
             raise ValueError(f"a run takes at least one step, got {steps}")
         self.completion = completion
         self.steps_per_run = steps
         self.delay = delay
+        self.crash = crash
         self.requests: list[Request] = []
         self._gated = gated
         self._allowed = 0
@@ -120,6 +127,8 @@ class FakeRun:
 
     def step(self) -> bool:
         self._engine.pass_gate()
+        if self._engine.crash:
+            raise RuntimeError(self._engine.crash)
         self._done += 1
         return self._done < self._engine.steps_per_run
 
@@ -132,7 +141,8 @@ class FakeRun:
             return Proposal("declined", message=edits, cost=cost)
         if not edits:
             return Proposal("unchanged", message="Nothing to change.", cost=cost)
-        return Proposal("offered", edits=edits, confidence=1.0, cost=cost)
+        regions = depends_on(self._request, edits)
+        return Proposal("offered", edits=edits, confidence=1.0, cost=cost, regions=regions)
 
     @property
     def progress(self) -> Progress:
@@ -149,6 +159,16 @@ def answer(request: Request, completion: str) -> tuple[Edit, ...] | str:
     if isinstance(task, Fix):
         return _add_colons(text, _lines_around(text, task.span))
     return _replace(text, task)
+
+
+def depends_on(request: Request, edits: tuple[Edit, ...]) -> tuple[Span, ...]:
+    """What the answer was made from: the asked-for span, or the blocks of lines that the edits are in."""
+    text, task = request.document.text, request.task
+    if isinstance(task, Complete):
+        return (task.replace or Span(task.cursor, task.cursor),)
+    if task.span is not None:
+        return (task.span,) if isinstance(task, Refactor) else (_lines_around(text, task.span),)
+    return tuple(sorted({_lines_around(text, edit.span) for edit in edits}))
 
 
 def _lines_around(text: str, span: Span) -> Span:
@@ -173,12 +193,13 @@ def _replace(text: str, task: Refactor) -> tuple[Edit, ...] | str:
 
 
 def load(script: str = "") -> FakeEngine:
-    """A `FakeEngine` from a script: `steps=5`, `delay=0.01`, `completion=x`, `gate`, `fail=why`, by commas.
+    """A `FakeEngine` from a script: `steps=5`, `delay=0.01`, `completion=x`, `gate`, `fail=why` (to load),
+    `crash=why` (in every step), by commas.
 
     Raises ValueError on an unknown word and RuntimeError for `fail`, the way a broken checkpoint does.
     """
     options = {name: value for name, _, value in (w.partition("=") for w in script.split(",") if w)}
-    unknown = options.keys() - {"steps", "delay", "completion", "gate", "fail"}
+    unknown = options.keys() - {"steps", "delay", "completion", "gate", "fail", "crash"}
     if unknown:
         raise ValueError(f"the fake engine has no option {', '.join(sorted(unknown))}")
     if "fail" in options:
@@ -188,4 +209,5 @@ def load(script: str = "") -> FakeEngine:
         steps=int(options.get("steps", "3")),
         delay=float(options.get("delay", "0")),
         gated="gate" in options,
+        crash=options.get("crash", ""),
     )

@@ -93,7 +93,12 @@ class Cost:
         return self.tokens / self.forwards if self.forwards else 0.0
 
     def as_json(self) -> dict[str, float]:
-        return {**asdict(self), "milliseconds": round(self.milliseconds, 1)}
+        per_forward = round(self.tokens_per_forward, 3)
+        return {
+            **asdict(self),
+            "milliseconds": round(self.milliseconds, 1),
+            "tokensPerForward": per_forward,
+        }
 
 
 @dataclass(frozen=True)

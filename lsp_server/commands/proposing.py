@@ -112,7 +112,7 @@ def diff(file: Path, before: str, after: str) -> list[str]:
 
 
 def as_json(file: Path, before: str, after: str, proposal: Proposal, *, written: bool) -> dict[str, object]:
-    index, cost = LineIndex(before), proposal.cost
+    index = LineIndex(before)
     return {
         "file": str(file),
         "status": proposal.status,
@@ -124,13 +124,7 @@ def as_json(file: Path, before: str, after: str, proposal: Proposal, *, written:
         ],
         "diff": "\n".join(diff(file, before, after)),
         "written": written,
-        "cost": {
-            "forwards": cost.forwards,
-            "prefills": cost.prefills,
-            "tokens": cost.tokens,
-            "tokensPerForward": cost.tokens_per_forward,
-            "milliseconds": cost.milliseconds,
-        },
+        "cost": proposal.cost.as_json(),
     }
 
 

@@ -18,11 +18,11 @@ from lsp_server import edits
 from lsp_server.arguments import Arguments
 from lsp_server.documents import Snapshot, UnknownDocumentError
 from lsp_server.features import status
+from lsp_server.features.inline_completion import ACCEPTED
 from lsp_server.jobs import NotReadyError, Priority
 from lsp_server.progress import ProgressBar
 from lsp_server.protocol import RequestFailedError
-from model.editing.edit import Edit, rebase
-from model.editing.source import Span
+from model.editing.edit import rebase
 from model.request import Fix, Progress, Proposal, Refactor, Task
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 FIX = "redraft.server.fix"
 REFACTOR_FILE = "redraft.server.refactorFile"
 REFACTOR_SELECTION = "redraft.server.refactorSelection"
-ACCEPTED = "redraft.server.accepted"
 CANCEL = "redraft.server.cancel"
 ATTEMPTS = 3  # an edit is offered again when the document changed while the client looked at it
 
@@ -140,7 +139,6 @@ def _tell(ls: RedraftServer, proposal: Proposal) -> Outcome:
 async def _apply(
     ls: RedraftServer, snapshot: Snapshot, task: Task, proposal: Proposal, label: str
 ) -> Outcome:
-    regions = regions_of(snapshot, task, proposal.edits)
     reason = ""
     for _ in range(ATTEMPTS):
         try:
@@ -149,7 +147,7 @@ async def _apply(
             reason = "the document was closed meanwhile."
             break
         changes = ls.documents.changes_since(snapshot)
-        moved = None if changes is None else rebase(proposal.edits, ([c] for c in changes), regions)
+        moved = None if changes is None else rebase(proposal.edits, ([c] for c in changes), proposal.regions)
         if moved is None:
             reason = "the code was changed meanwhile, so the result no longer fits; ask again."
             break
@@ -163,23 +161,6 @@ async def _apply(
             break
     ls.say(f"Redraft: {reason}", types.MessageType.Warning)
     return outcome(proposal, applied=False, message=reason)
-
-
-def regions_of(snapshot: Snapshot, task: Task, proposed: tuple[Edit, ...]) -> tuple[Span, ...]:
-    """The spans whose text the answer depends on: a change inside one makes it stale."""
-    tree = snapshot.tree
-    if isinstance(task, Refactor) and task.span is not None:
-        return (task.span,)
-    if tree is None:
-        return tuple(edit.span for edit in proposed)
-    if isinstance(task, Refactor):
-        return tuple(
-            span
-            for span in tree.top_level()
-            if any(span.touches(e.start) or span.touches(e.end) for e in proposed)
-        )
-    found = (tree.enclosing_definition(edit.start) for edit in proposed)
-    return tuple({d.span for d in found if d is not None})
 
 
 def outcome(proposal: Proposal, *, applied: bool, message: str = "") -> Outcome:

@@ -7,6 +7,7 @@ comes too late for its version is an empty list, since an error would be shown t
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from lsp_server.server import RedraftServer
 
 ACCEPTED = "redraft.server.accepted"
+
+logger = logging.getLogger(__name__)
 
 
 def register(server: RedraftServer) -> None:
@@ -75,11 +78,16 @@ async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> Offe
         return None
     if not ls.is_current(snapshot) or ls.worker.status.state not in ("ready", "busy"):
         return None
+    if not task.asked and not should_complete(snapshot.text, task.cursor, snapshot.tree):
+        return None  # only now: making the tree takes time, and most requests are overtaken while they wait
     try:
         proposal = await ls.result(
             ls.ask_engine(snapshot, task, Priority.INLINE, ls.settings.inline.deadline_ms)
         )
     except NotReadyError:
+        return None
+    except Exception:  # grey text that does not come needs no notice
+        logger.exception("An inline completion failed.")
         return None
     edit = one_edit(snapshot, task, proposal)
     if edit is None or not ls.is_current(snapshot):
@@ -123,7 +131,8 @@ def task_at(
 
 
 def is_wanted(snapshot: Snapshot, task: Complete, settings: InlineSettings) -> bool:
-    """Whether to suggest here: unasked only after `min_prefix` characters, and where `should_complete` says so."""
+    """Whether to suggest here, as far as the text tells: unasked only after `min_prefix` characters, and
+    where `should_complete` says so."""
     if not settings.enable:
         return False
     if task.asked:
@@ -131,7 +140,7 @@ def is_wanted(snapshot: Snapshot, task: Complete, settings: InlineSettings) -> b
     cursor = task.cursor
     line = snapshot.lines.line(snapshot.lines.line_at(cursor))
     prefix = snapshot.text[line.start : cursor].strip()
-    return len(prefix) >= settings.min_prefix and should_complete(snapshot.text, cursor, snapshot.tree)
+    return len(prefix) >= settings.min_prefix and should_complete(snapshot.text, cursor)
 
 
 def one_edit(snapshot: Snapshot, task: Complete, proposal: Proposal) -> Edit | None:

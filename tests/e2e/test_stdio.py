@@ -222,6 +222,32 @@ async def test_a_result_whose_region_changed_is_refused_and_said(editor):
     assert any("changed meanwhile" in m for m in editor.messages)
 
 
+async def test_what_the_engine_says_it_used_decides_what_is_stale(editor):
+    """The fake engine fixes a block of lines; a change in it below the edited line is a change of its input,
+    a change in the next block is not, though both are in one function."""
+    await editor.start(*GATED)
+    await editor.ready()
+    text = "def f(x)\n    y = x\n\n    return y\n"
+    for marker, fits in (("return y", True), ("y = x", False)):
+        uri = editor.open(text, f"file:///work/{fits}.py")
+        answer = editor.command("redraft.server.fix", uri=uri, position={"line": 0, "character": 4})
+        await editor.until_state(lambda s: s.pending == 1)
+        at = editor.text[uri].index(marker)
+        editor.type(uri, at, at, "z")
+        await editor.debug("allow", steps=50)
+        assert (await editor.wait(answer)).applied is fits
+
+
+async def test_an_error_in_a_step_is_an_empty_list_for_inline_clients(editor):
+    """A fix says it; grey text that does not come needs no notice."""
+    await editor.start("serve", "--engine", "fake:crash=out of memory")
+    await editor.ready()
+    uri = editor.open(BROKEN)
+    assert not (await editor.wait(editor.inline(uri, 3))).items
+    with pytest.raises(JsonRpcException):
+        await editor.wait(editor.command("redraft.server.fix", uri=uri, position={"line": 0, "character": 0}))
+
+
 async def test_a_document_that_changes_under_the_edit_gets_it_again(editor):
     """The editor refuses an old version; the edit is moved on and offered once more."""
     await editor.start(*FAKE)
@@ -336,6 +362,15 @@ async def test_the_delay_ends_with_a_cancel_or_a_newer_request(editor):
     editor.cancel_request(t.CancelParams("waits"))
     with pytest.raises(JsonRpcException):
         await editor.wait(waiting)
+
+
+async def test_nothing_comes_by_itself_in_a_comment(editor):
+    await editor.start(*FAKE, options={"inline": {"delayMs": 1}})
+    await editor.ready()
+    uri = editor.open("# a word\nx = \n")
+    assert not (await editor.wait(editor.inline(uri, 8, invoked=False))).items
+    assert (await editor.wait(editor.inline(uri, 8))).items
+    assert (await editor.wait(editor.inline(uri, 13, invoked=False))).items
 
 
 async def test_typing_along_a_suggestion_asks_no_model(editor):

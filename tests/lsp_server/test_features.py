@@ -15,7 +15,8 @@ from lsp_server.settings import InlineSettings, Settings
 from lsp_server.suggestions import Suggestion, Suggestions
 from model.editing.edit import Edit, apply
 from model.editing.source import Span
-from model.request import Complete, Fix, Proposal, Refactor
+from model.fake import FakeEngine
+from model.request import Complete, Document, Fix, Proposal, Refactor, Request
 
 BROKEN = "def f(x)\n    return x\n\n\ndef g(y):\n    return y\n"
 
@@ -64,6 +65,13 @@ def test_no_suggestion_by_itself_before_code_that_goes_on(line, wanted):
     settings = InlineSettings()
     assert inline_completion.is_wanted(snapshot, Complete(cursor), settings) is wanted
     assert inline_completion.is_wanted(snapshot, Complete(cursor, asked=True), settings)
+
+
+def test_deciding_whether_to_wait_makes_no_tree():
+    """Most requests are overtaken while they wait; a tree of a large file takes a second."""
+    snapshot = Snapshot("u", 1, "x = 1\n" * 10, "python")
+    assert inline_completion.is_wanted(snapshot, Complete(5), InlineSettings())
+    assert "tree" not in vars(snapshot)
 
 
 @given(st.text(max_size=8), st.text(max_size=8), st.text(min_size=1, max_size=8), st.integers(0, 8))
@@ -141,16 +149,18 @@ def test_presets_for_clients_without_an_instruction_box():
     assert first.command.arguments[0]["range"]["end"] == {"line": 1, "character": 0}
 
 
-def test_the_regions_that_an_answer_depends_on():
-    snapshot = Snapshot("u", 1, "import os\n\n\ndef f(x):\n    return x\n", "python")
-    inside = snapshot.text.index("return")
-    [function] = command.regions_of(snapshot, Fix(Span(inside, inside)), (Edit(inside, inside, "y"),))
-    assert function.of(snapshot.text).startswith("def f")
-    assert command.regions_of(snapshot, Refactor("x", Span(1, 2)), ()) == (Span(1, 2),)
-    [top] = command.regions_of(snapshot, Refactor("x"), (Edit(inside, inside, "y"),))
-    assert top == function
-    plain = Snapshot("u", 1, "abc", "nothing")
-    assert command.regions_of(plain, Refactor("x"), (Edit(1, 2, ""),)) == (Span(1, 2),)
+def test_the_fake_engine_says_what_its_edits_depend_on():
+    """As the real one does: rebasing relies on it."""
+    text = "import os\n\n\ndef f(x)\n    return x\n\n\na = x\n"
+    inside = text.index("return")
+
+    def regions(task):
+        return [span.of(text) for span in FakeEngine().propose(Request(Document(text), task)).regions]
+
+    assert regions(Fix(Span(inside, inside))) == ["def f(x)\n    return x"]
+    assert regions(Refactor("replace os with z", Span(0, 9))) == ["import os"]
+    assert regions(Refactor("replace x with z")) == ["def f(x)\n    return x", "a = x\n"]
+    assert regions(Complete(3)) == [""]
 
 
 def test_statuses_say_what_to_do():
