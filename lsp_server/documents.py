@@ -11,17 +11,19 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from sys import getsizeof
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 
-from model.editing.edit import Edit, apply
+from model.editing.edit import Edit, apply, changed_part
 from model.editing.source import Encoding, LineIndex, Span
 from model.editing.syntax import SyntaxTree, language_of, try_parse
 from model.request import Document, Snippet
 
 HISTORY = 200  # changes kept per document, for moving late results over them
+HISTORY_BYTES = 4_000_000
 RECENT = 8  # places remembered as context for other documents
 RECENT_LINES = 12  # lines kept around each of them
 
@@ -96,7 +98,16 @@ class Snapshot:
         if base is not None:
             touched = (touched or Touched(edit.start, edit.start, edit.start)).then(edit)
         text = self.text[: edit.start] + edit.new + self.text[edit.end :]
-        return replace(self, version=version, text=text, base=base, touched=touched)
+        later = replace(self, version=version, text=text, base=base, touched=touched)
+        if "lines" in self.__dict__:
+            later.__dict__["lines"] = self.lines.edited(edit.start, edit.end, text)
+        return later
+
+    def renumbered(self, version: int) -> Snapshot:
+        """The same text as another version; what has been made of it is kept."""
+        later = replace(self, version=version)
+        later.__dict__.update({name: made for name, made in self.__dict__.items() if name in ("lines", "tree")})
+        return later
 
     @property
     def document(self) -> Document:
@@ -130,13 +141,21 @@ def path_of(uri: str) -> str:
 
 @dataclass
 class OpenDocument:
-    """The newest snapshot of a document, and how it came from earlier ones: `changes[i]` led to version
-    `versions[i]`. Edits inside one entry apply one after the other, each to the text that the last one
-    left."""
+    """The newest snapshot of a document, and how it came from earlier ones: each change with the version it
+    belongs to. Changes of one version apply one after the other, each to the text that the last one left."""
 
     snapshot: Snapshot
-    changes: deque[tuple[int, Edit]] = field(default_factory=lambda: deque[tuple[int, Edit]](maxlen=HISTORY))
+    changes: deque[tuple[int, Edit]] = field(default_factory=lambda: deque[tuple[int, Edit]]())
     oldest: int = 0  # changes since any version from here on are known
+    kept_bytes: int = 0
+
+    def note(self, version: int, edit: Edit) -> None:
+        """Remember a change, and forget the oldest where that is too many or too much."""
+        self.changes.append((version, edit))
+        self.kept_bytes += getsizeof(edit.new)
+        while self.changes and (len(self.changes) > HISTORY or self.kept_bytes > HISTORY_BYTES):
+            self.oldest, gone = self.changes.popleft()
+            self.kept_bytes -= getsizeof(gone.new)
 
 
 class Documents:
@@ -169,15 +188,16 @@ class Documents:
         """Apply a notification's changes in order. Raises UnknownDocumentError."""
         snapshot = self.get(uri)
         document = self._open[uri]
+        touched: int | None = None
         for change in changes:
             edit = _read_change(snapshot, change)
-            snapshot = snapshot.changed(edit, version)
-            if len(document.changes) == HISTORY:
-                document.oldest = document.changes[0][0]
-            document.changes.append((version, edit))
-        document.snapshot = replace(snapshot, version=version) if not changes else snapshot
-        if changes:
-            self._remember(document.snapshot, document.changes[-1][1].start)
+            if edit.new or edit.start < edit.end:
+                snapshot = snapshot.changed(edit, version)
+                document.note(version, edit)
+                touched = edit.start
+        document.snapshot = snapshot if touched is not None else snapshot.renumbered(version)
+        if touched is not None:
+            self._remember(document.snapshot, touched)
         return document.snapshot
 
     def changes_since(self, snapshot: Snapshot) -> tuple[Edit, ...] | None:
@@ -209,7 +229,7 @@ def _read_change(snapshot: Snapshot, change: types.TextDocumentContentChangeEven
     if isinstance(change, types.TextDocumentContentChangePartial):
         span = snapshot.span(change.range)
         return Edit(span.start, span.end, change.text)
-    return Edit(0, len(snapshot.text), change.text)
+    return changed_part(snapshot.text, change.text)
 
 
 def _replay(edits: Sequence[Edit], text: str) -> str | None:

@@ -59,6 +59,13 @@ def minimal_edits(old: str, new: str) -> tuple[Edit, ...]:
 _MAX_WIDENING = 2000  # characters; a longer line is data, and comparing it whole costs time
 
 
+def changed_part(old: str, new: str) -> Edit:
+    """The one edit that makes `new` of `old`, without what they begin and end with in common; empty where
+    they are equal."""
+    start, end, new_end = _trim(old, new, 0, len(old), 0, len(new))
+    return Edit(start, end, new[start:new_end])
+
+
 def _to_whole_lines(old: str, start: int, end: int) -> tuple[int, int]:
     """How far to widen a changed span so that it holds whole lines: half lines are compared badly."""
     line_start = max(old.rfind("\n", 0, start), old.rfind("\r", 0, start)) + 1

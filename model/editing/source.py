@@ -8,7 +8,7 @@ also splits at form feeds and U+2028, which editors do not. Knows nothing of byt
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,13 +52,26 @@ class Span:
 class LineIndex:
     """Immutable line starts of one text, and conversions between offsets and (line, column)."""
 
-    __slots__ = ("_ends", "_starts", "text")
+    __slots__ = ("_starts", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        matches = [m.span() for m in _LINE_END.finditer(text)]
-        self._starts = [0, *(end for _, end in matches)]
-        self._ends = [*(start for start, _ in matches), len(text)]
+        self._starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+
+    def edited(self, start: int, end: int, text: str) -> LineIndex:
+        """The index of `text`, which differs from this one's in what replaced `start..end` only. Only the
+        lines around that are looked at; the later ones move."""
+        starts, shift = self._starts, len(text) - len(self.text)
+        # One more character on each side is read again: it may have become a half of \r\n, or ceased to be.
+        before, behind = max(1, bisect_left(starts, start)), max(1, bisect_right(starts, end + 2))
+        last = end + 2 + shift
+        found = _LINE_END.finditer(text, max(0, start - 1), last + 1)
+        new = LineIndex.__new__(LineIndex)
+        new.text = text
+        new._starts = starts[:before]
+        new._starts += [at for at in (match.end() for match in found) if start <= at <= last]
+        new._starts += [at + shift for at in starts[behind:]] if shift else starts[behind:]
+        return new
 
     @property
     def line_count(self) -> int:
@@ -73,7 +86,11 @@ class LineIndex:
         """The span of `line` without its terminator; raises IndexError outside `0..line_count-1`."""
         if not 0 <= line < len(self._starts):
             raise IndexError(f"line {line} of {len(self._starts)}")
-        return Span(self._starts[line], self._ends[line])
+        start = self._starts[line]
+        if line + 1 == len(self._starts):
+            return Span(start, len(self.text))
+        end = self._starts[line + 1] - 1
+        return Span(start, end - 1 if end > start and self.text[end - 1 : end + 1] == "\r\n" else end)
 
     def full_line(self, line: int) -> Span:
         """The span of `line` with its terminator."""

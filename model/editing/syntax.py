@@ -72,29 +72,42 @@ class SyntaxNode:
 class SyntaxTree:
     """A parsed text. Make one with `parse`, or from an older one with `edited`."""
 
-    def __init__(self, text: str, language: str, offsets: _Offsets, tree: tree_sitter.Tree) -> None:
+    def __init__(
+        self, text: str, language: str, offsets: _Offsets, tree: tree_sitter.Tree, *, derived: bool = False
+    ) -> None:
         self.text = text
         self.language = language
         self._offsets = offsets
         self._tree = tree
+        self._derived = derived
 
     def edited(self, edits: Sequence[Edit]) -> SyntaxTree:
-        """The tree of `apply(edits, self.text)`, reusing what the edits left alone. Equals a fresh parse."""
+        """The tree of `apply(edits, self.text)`, reusing what the edits left alone. Where there are errors it
+        may cut them differently from a fresh parse: compare numbers of errors on `fresh` trees."""
         if not edits:
             return self
         text = apply(edits, self.text)
-        if not self._tree.root_node.has_error:
-            old = self._tree.copy()
-            # From the last to the first, so that each edit's offsets still hold when it is applied.
-            for edit in sorted(edits, key=lambda e: (e.start, e.end), reverse=True):
-                _move(old, self._offsets, edit)
-            offsets = _Offsets(text)
-            tree = _parser(self.language).parse(offsets.data, old)
-            if not tree.root_node.has_error:
-                return SyntaxTree(text, self.language, offsets, tree)
-        # Error recovery depends on what was parsed before: with errors only a fresh parse is reproducible,
-        # and verdicts compare numbers of errors.
-        return parse(text, self.language)
+        old = self._tree.copy()
+        # From the last to the first, so that each edit's offsets still hold when it is applied.
+        for edit in sorted(edits, key=lambda e: (e.start, e.end), reverse=True):
+            _move(old, self._offsets, edit)
+        offsets = _Offsets(text)
+        tree = _parser(self.language).parse(offsets.data, old)
+        return SyntaxTree(text, self.language, offsets, tree, derived=True)
+
+    def fresh(self) -> SyntaxTree:
+        """The tree that depends on nothing but the text: error recovery depends on what was parsed before.
+        Without errors that is this one."""
+        return self._fresh if self._derived and self.has_errors else self
+
+    @cached_property
+    def _fresh(self) -> SyntaxTree:
+        return parse(self.text, self.language)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether there is any ERROR or MISSING node; cheaper than counting them."""
+        return self._tree.root_node.has_error
 
     def sexp(self) -> str:
         """The tree as an s-expression, for comparisons and tests."""

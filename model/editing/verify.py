@@ -54,6 +54,9 @@ def judge(
 
 def _judge_syntax(old_tree: SyntaxTree, edits: Sequence[Edit]) -> Verdict:
     new_tree = old_tree.edited(edits)
+    if not new_tree.has_errors:
+        return Verdict(True)
+    old_tree, new_tree = old_tree.fresh(), new_tree.fresh()  # or the count depends on what was typed before
     more = new_tree.problem_count() - old_tree.problem_count()
     if more <= 0:
         return Verdict(True)

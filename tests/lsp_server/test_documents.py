@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types as t
 
-from lsp_server.documents import HISTORY, Documents, UnknownDocumentError, path_of
+from lsp_server.documents import HISTORY, HISTORY_BYTES, Documents, Snapshot, UnknownDocumentError, path_of
+from model.editing.edit import Edit
+from model.editing.source import LineIndex
 from model.editing.syntax import parse
 
 URI = "file:///a.py"
@@ -94,7 +98,7 @@ def test_the_tree_follows_lazily_and_equals_a_fresh_one(edits):
     now = documents.get(URI)
     assert now.tree is not None
     assert now.tree.text == now.text
-    assert now.tree.sexp() == parse(now.text, "python").sexp()
+    assert now.tree.fresh().sexp() == parse(now.text, "python").sexp()
 
 
 def test_changes_since_a_snapshot_are_known_until_there_were_too_many():
@@ -107,6 +111,68 @@ def test_changes_since_a_snapshot_are_known_until_there_were_too_many():
     for version in range(4, HISTORY + 10):
         documents.change(URI, version, [change((0, 0), (0, 0), "z")])
     assert documents.changes_since(first) is None
+
+
+def test_a_whole_text_is_read_as_the_change_it_makes():
+    """Clients that send whole texts would otherwise make every late result stale, and keep 200 copies."""
+    documents = opened("abc\r\ndef\r\n")
+    first = documents.get(URI)
+    documents.change(URI, 2, [t.TextDocumentContentChangeWholeDocument("abc\r\ndXf\r\n")])
+    assert documents.changes_since(first) == (Edit(6, 7, "X"),)
+    same = documents.get(URI)
+    assert same.lines is same.lines
+    again = documents.change(URI, 3, [t.TextDocumentContentChangeWholeDocument(same.text)])
+    assert (again.version, again.text) == (3, same.text)
+    assert again.lines is same.lines
+    assert documents.changes_since(same) == ()
+
+
+def test_the_history_is_bounded_in_bytes_too():
+    documents = opened("")
+    first = documents.get(URI)
+    half = HISTORY_BYTES // 2
+    for version in (2, 3, 4):
+        documents.change(URI, version, [change((0, 0), (0, 0), "x" * half)])
+        documents.change(URI, version, [change((0, 0), (0, half), "")])
+    assert documents.changes_since(first) is None
+    assert documents.changes_since(documents.get(URI)) == ()
+    kept = documents._open[URI].changes
+    assert sum(len(edit.new) for _, edit in kept) <= HISTORY_BYTES
+
+
+def test_many_changes_at_once_read_the_text_once(monkeypatch):
+    """A line index per change took 4 s for 100 changes of a large file."""
+    made: list[int] = []
+    make = LineIndex.__init__
+
+    def count(self, text):
+        made.append(len(text))
+        make(self, text)
+
+    monkeypatch.setattr(LineIndex, "__init__", count)
+    documents = opened("line\n" * 1000)
+    changes = [change((n, 0), (n, 0), "#") for n in range(100)]
+    assert documents.change(URI, 2, changes).text == "#line\n" * 100 + "line\n" * 900
+    assert len(made) == 1
+
+
+def test_two_thousand_random_changes_land_where_an_editor_puts_them():
+    chance = random.Random(7)
+    documents, text, version = opened("a\r\nb\n"), "a\r\nb\n", 1
+    for _ in range(500):
+        changes = []
+        for _ in range(4):
+            ends = sorted((chance.randint(0, len(text)), chance.randint(0, len(text))))
+            start, end = (e - (text[max(0, e - 1) : e + 1] == "\r\n") for e in ends)
+            end = end if chance.random() < 0.1 else start
+            new = "".join(chance.choices(["x", "\r", "\n", "\r\n", "\u2028", "😀", ""], k=2))
+            where = Snapshot(URI, 0, text).range(start, end)
+            text = text[:start] + new + text[end:]
+            whole = chance.random() < 0.05
+            kind = t.TextDocumentContentChangeWholeDocument
+            changes.append(kind(text) if whole else t.TextDocumentContentChangePartial(where, new))
+        version += 1
+        assert documents.change(URI, version, changes).text == text
 
 
 def test_a_closed_or_reopened_document_is_another_one():

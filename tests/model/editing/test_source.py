@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -45,6 +46,31 @@ def test_lines_are_those_of_an_editor(text: str) -> None:
     lines = re.split(r"\r\n|\r|\n", text)
     assert [index.line(i).of(text) for i in range(index.line_count)] == lines
     assert "".join(index.full_line(i).of(text) for i in range(index.line_count)) == text
+
+
+@given(texts, st.text(st.sampled_from("a\n\r\u2028"), max_size=4), st.integers(0, 40), st.integers(0, 9))
+def test_an_edited_index_equals_a_new_one(text: str, new: str, start: int, length: int) -> None:
+    start = min(start, len(text))
+    end = min(start + length, len(text))
+    after = text[:start] + new + text[end:]
+    edited, fresh = LineIndex(text).edited(start, end, after), LineIndex(after)
+    assert edited.line_count == fresh.line_count
+    assert [edited.line(n) for n in range(edited.line_count)] == [
+        fresh.line(n) for n in range(fresh.line_count)
+    ]
+
+
+def test_an_index_follows_two_thousand_random_edits() -> None:
+    chance = random.Random(4)
+    text, index = "", LineIndex("")
+    for _ in range(2_000):
+        start = chance.randint(0, len(text))
+        end = min(len(text), start + chance.choice([0, 0, 0, 1, 2, 5, 200]))
+        new = "".join(chance.choices(["a", "\r", "\n", "\r\n", "\f", "\u2028", "😀"], k=chance.randint(0, 6)))
+        text = text[:start] + new + text[end:]
+        index = index.edited(start, end, text)
+        assert index.text == text
+    assert [index.line(n).of(text) for n in range(index.line_count)] == re.split(r"\r\n|\r|\n", text)
 
 
 @given(texts, st.integers(-3, 60), st.integers(-3, 60), encodings)

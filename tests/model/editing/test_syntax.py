@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.editing import languages
+from model.editing import languages, syntax
 from model.editing.edit import Edit, apply
 from model.editing.source import Span
 from model.editing.syntax import (
@@ -129,9 +129,11 @@ def test_an_edited_tree_equals_a_fresh_one(language: str, data: st.DataObject) -
         tree = tree.edited(edits)
         fresh = parse(text, language)
         assert tree.text == text
-        assert tree.sexp() == fresh.sexp()
-        assert tree.errors() == fresh.errors()
-        assert [n.span for n in tree.nodes()] == [n.span for n in fresh.nodes()]
+        assert tree.has_errors == fresh.has_errors
+        same = tree.fresh()
+        assert same.sexp() == fresh.sexp()
+        assert same.errors() == fresh.errors()
+        assert [n.span for n in same.nodes()] == [n.span for n in fresh.nodes()]
 
 
 @every_language
@@ -142,7 +144,22 @@ def test_typing_a_line_equals_a_fresh_parse_at_every_key(language: str) -> None:
         tree = tree.edited([Edit(at, at, ch)])
         at += 1
         fresh = parse(tree.text, language)
-        assert (tree.sexp(), tree.errors()) == (fresh.sexp(), fresh.errors())
+        assert tree.has_errors == fresh.has_errors
+        assert (tree.fresh().sexp(), tree.fresh().errors()) == (fresh.sexp(), fresh.errors())
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_an_edit_of_a_large_file_parses_only_a_part_of_it(monkeypatch, broken: bool) -> None:
+    """Also where there are errors: typing makes them at every key."""
+    text = SAMPLES["python"] * 200 + ("def f(x)\n    return x\n" if broken else "")
+    tree = parse(text, "python")
+    at = text.index("\n", len(text) // 2) + 1
+    monkeypatch.setattr(syntax, "parse", lambda *_: pytest.fail("parsed anew"))
+    for key in "x(":
+        tree = tree.edited([Edit(at, at, key)])
+        at += 1
+        assert tree.has_errors == (broken or key == "(")
+        assert tree.smallest_statement(at) is not None
 
 
 def test_an_old_tree_stays_as_it_was() -> None:

@@ -102,3 +102,13 @@ def test_an_accepted_edit_never_has_more_errors_and_leaves_the_rest(new: str, a:
         text = apply([edit], CODE)
         assert parse(text, "python").problem_count() <= TREE.problem_count()
         assert text.endswith(CODE[F.end :])
+
+
+def test_a_verdict_depends_on_the_text_and_not_on_what_was_typed_before() -> None:
+    """Error recovery reuses what was parsed before, and then cuts the same errors differently."""
+    tree = parse(CODE, "python")
+    for text in ("def f(a)\n", "def f(a):\n  )\n", CODE + "x = (\n", "(" + CODE, CODE.replace("(b):", "(b")):
+        tree = tree.edited(minimal_edits(tree.text, text))
+        for new in (text + "y = [\n", text.replace("a", "a a"), text.replace("(", "", 1)):
+            edits, regions = minimal_edits(text, new), (Span(0, len(text)),)
+            assert judge(text, tree, edits, regions) == judge(text, parse(text, "python"), edits, regions)
