@@ -52,6 +52,16 @@ class Touched:
 
 
 @dataclass(frozen=True)
+class About:
+    """What decides whether the model may see a document. `size` is in bytes."""
+
+    path: str
+    language_id: str
+    size: int
+    binary: bool
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A document at one version. `base` is the newest tree of an earlier text, `touched` what changed
     since."""
@@ -73,6 +83,15 @@ class Snapshot:
         """The path in the URI, for people and for ignore rules; it need not exist. Undecodable bytes show
         as U+FFFD."""
         return path_of(self.uri)
+
+    @property
+    def about(self) -> About:
+        return About(self.path, self.language_id, self.size, "\0" in self.text)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the text in UTF-8."""
+        return len(self.text) if self.text.isascii() else len(self.text.encode("utf-8", "surrogatepass"))
 
     @property
     def language(self) -> str | None:
@@ -139,6 +158,15 @@ def path_of(uri: str) -> str:
     return path[1:] if path[:1] == "/" and path[2:3] == ":" else path  # /c:/x is c:/x
 
 
+@dataclass(frozen=True)
+class Recent:
+    """Lines around the last change of a document, and what the whole of it was then."""
+
+    uri: str
+    about: About
+    text: str
+
+
 @dataclass
 class OpenDocument:
     """The newest snapshot of a document, and how it came from earlier ones: each change with the version it
@@ -163,7 +191,7 @@ class Documents:
 
     def __init__(self) -> None:
         self._open: dict[str, OpenDocument] = {}
-        self._recent: OrderedDict[str, Snippet] = OrderedDict()
+        self._recent: OrderedDict[str, Recent] = OrderedDict()
 
     def __contains__(self, uri: str) -> bool:
         return uri in self._open
@@ -211,7 +239,15 @@ class Documents:
 
     def snippets(self, uri: str) -> tuple[Snippet, ...]:
         """Recently edited places in documents other than `uri`, the newest first."""
-        return tuple(snippet for where, snippet in reversed(self._recent.items()) if where != uri)
+        return tuple(Snippet(r.about.path, r.text) for r in self.recent() if r.uri != uri)
+
+    def recent(self) -> tuple[Recent, ...]:
+        """Recently edited places, the newest first."""
+        return tuple(reversed(self._recent.values()))
+
+    def forget(self, uri: str) -> None:
+        """Offer a document's text to no other one any more."""
+        self._recent.pop(uri, None)
 
     def _remember(self, snapshot: Snapshot, offset: int) -> None:
         lines = snapshot.lines
@@ -220,7 +256,7 @@ class Documents:
         last = min(lines.line_count - 1, line + RECENT_LINES // 2)
         text = snapshot.text[lines.line(first).start : lines.line(last).end]
         self._recent.pop(snapshot.uri, None)
-        self._recent[snapshot.uri] = Snippet(snapshot.path, text)
+        self._recent[snapshot.uri] = Recent(snapshot.uri, snapshot.about, text)
         while len(self._recent) > RECENT:
             self._recent.popitem(last=False)
 

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, cast
 
 from lsprotocol import types
@@ -21,7 +22,7 @@ from pygls.exceptions import FeatureRequestError
 from pygls.lsp.server import LanguageServer
 
 from lsp_server import features
-from lsp_server.documents import Documents, Snapshot, UnknownDocumentError, path_of
+from lsp_server.documents import About, Documents, Snapshot, UnknownDocumentError, path_of
 from lsp_server.features import completion, configuration, status
 from lsp_server.jobs import Job, Priority, Worker, WorkerStatus
 from lsp_server.progress import ProgressBar
@@ -30,7 +31,7 @@ from lsp_server.settings import Settings
 from lsp_server.suggestions import Suggestions
 from model.editing.ignore import IgnoreRules
 from model.editing.source import Encoding
-from model.request import Progress, Proposal, Request, Task
+from model.request import Progress, Proposal, Request, Snippet, Task
 
 logger = logging.getLogger(__name__)
 
@@ -159,28 +160,28 @@ class RedraftServer(LanguageServer):
         except UnknownDocumentError:
             return False
 
-    def refusal(self, snapshot: Snapshot) -> str:
-        """Why the model may not work on this document, in words for people; empty if it may."""
-        size, limit = len(snapshot.text), self.settings.limits.max_file_bytes
+    def refusal(self, document: About) -> str:
+        """Why the model may not work on this document or see it, in words for people; empty if it may."""
+        limit = self.settings.limits.max_file_bytes
         if not self.settings.enable:
             return "Redraft is switched off (setting redraft.enable)."
-        if snapshot.language_id in self.settings.disabled_languages:
-            return f"Redraft is off for {snapshot.language_id} (setting redraft.disabledLanguages)."
-        if size > limit:
+        if document.language_id in self.settings.disabled_languages:
+            return f"Redraft is off for {document.language_id} (setting redraft.disabledLanguages)."
+        if document.size > limit:
             return (
-                f"{snapshot.path} has {size:,} characters, more than redraft.limits.maxFileBytes "
+                f"{document.path} has {document.size:,} bytes, more than redraft.limits.maxFileBytes "
                 f"({limit:,}): raise that setting to work on it."
             )
-        if "\0" in snapshot.text:
-            return f"{snapshot.path} looks like a binary file."
-        if self.ignores(snapshot.path):
-            return f"{snapshot.path} matches an ignore rule, so the model is not shown any of it."
+        if document.binary:
+            return f"{document.path} looks like a binary file."
+        if self.ignores(document.path):
+            return f"{document.path} matches an ignore rule, so the model is not shown any of it."
         return ""
 
     def refuses(self, snapshot: Snapshot) -> bool:
         """Whether the model may not work on this document; the user is told once why, unless it was his
         wish."""
-        why = self.refusal(snapshot)
+        why = self.refusal(snapshot.about)
         if why and self.settings.enable and why not in self.warned:
             self.warned.add(why)
             self.say(f"Redraft: {why}")
@@ -190,7 +191,7 @@ class RedraftServer(LanguageServer):
         """Whether a file's text must not reach the model."""
         folders = [path_of(folder.uri) for folder in self.workspace.folders.values()]
         roots = [f for f in (self.workspace.root_path, *folders) if f]
-        inside = [root for root in roots if path.startswith(root)]
+        inside = [root for root in roots if Path(path).is_relative_to(root)]
         return not self.rules.allows(path, max(inside, key=len, default=""))
 
     # the engine
@@ -214,10 +215,9 @@ class RedraftServer(LanguageServer):
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Job:
         """Queue a request; it replaces an unfinished one of the same kind on the same document."""
-        snippets = tuple(s for s in self.documents.snippets(snapshot.uri) if not self.ignores(s.path))
         loop = asyncio.get_running_loop()
         job = Job(
-            Request(snapshot.document, task, snippets),
+            Request(snapshot.document, task, self._snippets(snapshot.uri)),
             priority,
             key=(id(self), priority, snapshot.uri),
             deadline=time.monotonic() + deadline_ms / 1000,
@@ -226,6 +226,13 @@ class RedraftServer(LanguageServer):
         self.jobs.add(job)
         job.future.add_done_callback(lambda _: _call_in(loop, self.jobs.discard, job))
         return self.worker.submit(job)
+
+    def _snippets(self, uri: str) -> tuple[Snippet, ...]:
+        """What the model may see of other documents; those that it may no longer see are forgotten."""
+        for recent in self.documents.recent():
+            if self.refusal(recent.about):
+                self.documents.forget(recent.uri)
+        return self.documents.snippets(uri)
 
     async def result(self, job: Job) -> Proposal:
         """The job's proposal. A cancel of the waiting coroutine stops the job."""

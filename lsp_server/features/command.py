@@ -93,7 +93,7 @@ def _snapshot(ls: RedraftServer, arguments: Arguments) -> Snapshot:
         raise RequestFailedError(str(error)) from None
     if arguments.version is not None and arguments.version != snapshot.version:
         raise RequestFailedError("The document has changed since this action was listed; ask again.")
-    if why := ls.refusal(snapshot):
+    if why := ls.refusal(snapshot.about):
         ls.say(why, types.MessageType.Warning)
         raise RequestFailedError(why)
     return snapshot

@@ -70,7 +70,7 @@ DEFAULT_GLOBS = (
 
 
 class IgnoreRules:
-    """The rules of one moment: make new ones when a `.gitignore` or a setting changes."""
+    """The rules of one setting. A `.gitignore` is read again when it has changed."""
 
     def __init__(self, user_globs: Sequence[str] = ()) -> None:
         self.user_globs = tuple(user_globs)
@@ -119,7 +119,12 @@ class IgnoreRules:
     ) -> Iterator[tuple[GitIgnoreSpec, str]]:
         """Every `.gitignore` above a path, from the root down, with the path's name relative to it."""
         for level in range(len(parts)):
-            spec = self._gitignore(str(root.joinpath(*parts[:level])))
+            file = root.joinpath(*parts[:level], ".gitignore")
+            try:
+                now = file.stat()
+            except (OSError, ValueError):  # none, or a name that no file can have
+                continue
+            spec = self._gitignore(str(file), now.st_mtime_ns, now.st_size)
             if spec is not None:
                 yield spec, "/".join(parts[level:]) + ("/" if is_folder else "")
 
@@ -131,9 +136,9 @@ def _relative(path: Path, root: Path) -> str | None:
         return None
 
 
-def _read_gitignore(folder: str) -> GitIgnoreSpec | None:
+def _read_gitignore(file: str, *_when: int) -> GitIgnoreSpec | None:
     try:
-        lines = Path(folder, ".gitignore").read_text("utf-8", "replace").splitlines()
+        lines = Path(file).read_text("utf-8", "replace").splitlines()
     except OSError:
         return None
     return GitIgnoreSpec.from_lines(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,16 @@ def test_a_link_is_judged_by_its_target(tmp_path: Path) -> None:
 def test_an_unreadable_gitignore_is_as_none(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").mkdir()
     assert IgnoreRules().allows("a.py", tmp_path)
+
+
+def test_a_changed_gitignore_counts_at_once(tmp_path: Path) -> None:
+    rules, file = IgnoreRules(), tmp_path / "a.py"
+    ignore = tmp_path / ".gitignore"
+    assert rules.allows(file, tmp_path)
+    ignore.write_text("a.py\n")
+    assert not rules.allows(file, tmp_path)
+    ignore.write_text("b.py\n")
+    os.utime(ignore, ns=(1, 1))  # the same size, and in the same moment for all that a clock tells
+    assert rules.allows(file, tmp_path)
+    ignore.unlink()
+    assert rules.allows(file, tmp_path)
