@@ -33,7 +33,8 @@ from lsp_server.transports import MAX_MESSAGE, Framing
 logger = logging.getLogger(__name__)
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-GREETING_PATIENCE = 30.0  # seconds that a new connection has to show its token
+GREETING_PATIENCE = 30.0  # seconds that a new connection has to show its token, all in all
+MAX_GREETING = 64 * 1024  # bytes that are read from it until then
 PORT_TAKEN = 3  # exit code
 
 
@@ -50,6 +51,7 @@ def serve(
     port: int,
     token: str | None,
     origins: Sequence[str] = (),
+    hosts: Sequence[str] = (),
 ) -> int:
     """Listen until interrupted; returns the exit code. Prints where, and the token, as one line of JSON."""
     token = token or secrets.token_urlsafe(24)
@@ -58,7 +60,7 @@ def serve(
             "Listening on %s: everyone who can reach it and has the token can read your code.", host
         )
     try:
-        asyncio.run(_listen(make_server, kind, host, port, token, origins))
+        asyncio.run(_listen(make_server, kind, host, port, token, origins, hosts))
     except OSError as error:
         sys.stderr.write(
             f"redraft: cannot listen on {host}:{port}: {error.strerror or error}. "
@@ -79,6 +81,7 @@ async def _listen(
     port: int,
     token: str,
     origins: Sequence[str],
+    hosts: Sequence[str],
 ) -> None:
     listener: asyncio.Server | Server
     if kind == "tcp":
@@ -88,8 +91,10 @@ async def _listen(
             partial(_serve_websocket, make_server, token),
             host,
             port,
-            process_request=partial(_check_headers, host, frozenset(origins)),
-            max_size=MAX_MESSAGE,
+            process_request=partial(
+                _check_headers, LOOPBACK | {h.lower() for h in (host, *hosts)}, frozenset(origins)
+            ),
+            max_size=MAX_GREETING,
         )
     address = next(iter(listener.sockets)).getsockname()
     news = {"transport": kind, "host": address[0], "port": address[1], "token": token}
@@ -138,31 +143,45 @@ async def _serve_tcp(
 
 
 async def _read_tcp(reader: asyncio.StreamReader, server: RedraftServer) -> None:
-    """Hand over every message, then leave. A client that shows no token in time is not waited for."""
-    framing = Framing()
+    """Hand over every message, then leave. A client that shows no token in time is not waited for, nor one
+    that sends too much before it does."""
+    framing, strange = Framing(), 0
+    loop = asyncio.get_running_loop()
+    patience = loop.call_later(GREETING_PATIENCE, _turn_away, server)
     try:
-        while data := await asyncio.wait_for(
-            reader.read(1 << 16), None if server.admitted else GREETING_PATIENCE
-        ):
+        while data := await reader.read(MAX_GREETING):
             for body in framing.feed(data):
                 server.protocol.receive(body)
-    except (OSError, ValueError, TimeoutError) as error:
+            strange += 0 if server.admitted else len(data)
+            if strange > MAX_GREETING:
+                _turn_away(server)
+                break
+    except (OSError, ValueError) as error:
         logger.warning("Reading from a client ended: %s", error or type(error).__name__)
+    finally:
+        patience.cancel()
     server.leave(1)
+
+
+def _turn_away(server: RedraftServer) -> None:
+    if not server.admitted:
+        logger.warning("A client that showed no token was turned away.")
+        server.leave(1)
 
 
 # WebSocket
 
 
 def _check_headers(
-    host: str, origins: frozenset[str], connection: ServerConnection, request: Request
+    hosts: frozenset[str], origins: frozenset[str], connection: ServerConnection, request: Request
 ) -> Response | None:
     """Refuse what a foreign page could send: a Host that is not ours (DNS rebinding), an Origin not
     allowed."""
     asked = _host_name(f"//{request.headers.get('Host', '')}")
-    if asked not in LOOPBACK | {host}:
+    if asked not in hosts:
         return connection.respond(
-            HTTPStatus.FORBIDDEN, f"The Host {asked!r} is not this server; connect to {host}.\n"
+            HTTPStatus.FORBIDDEN,
+            f"The Host {asked!r} is not this server; allow it with --allow-host {asked}.\n",
         )
     origin = request.headers.get("Origin")
     if origin is None or origin in origins or _host_name(origin) in LOOPBACK:
@@ -181,8 +200,11 @@ def _host_name(address: str) -> str:
 
 async def _serve_websocket(make_server: MakeServer, token: str, socket: ServerConnection) -> None:
     """Serve one socket; messages are JSON-RPC bodies without headers, sent as text."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + GREETING_PATIENCE
     try:
-        first = await asyncio.wait_for(socket.recv(), GREETING_PATIENCE)
+        async with asyncio.timeout_at(deadline):
+            first = await socket.recv()
     except (TimeoutError, ConnectionClosed):
         return
     greeting = _greeting(first)
@@ -192,30 +214,64 @@ async def _serve_websocket(make_server: MakeServer, token: str, socket: ServerCo
             await socket.send(json.dumps({"error": why}))
             await socket.close(1008, "wrong token")
             return
+        _allow_large_messages(socket)
         await socket.send(json.dumps({"ready": True}))
     out = SocketWriter()
     server = make_server(lambda _: out.close(), token=None if greeting is not None else token)
     server.protocol.set_writer(cast("Any", out), include_headers=False)
     if greeting is None:
-        server.protocol.receive(first)
-    reading = asyncio.ensure_future(_read_websocket(socket, server))
+        patience = loop.call_at(deadline, _turn_away, server)
+        reading = asyncio.ensure_future(_read_websocket(socket, server, first))
+    else:
+        patience = None
+        reading = asyncio.ensure_future(_read_websocket(socket, server))
     try:
         while (data := await out.queue.get()) is not None:
             await socket.send(data.decode())
     except ConnectionClosed:
         logger.info("A client has disconnected.")
     finally:
+        if patience is not None:
+            patience.cancel()
         reading.cancel()
         server.leave(1)
 
 
-async def _read_websocket(socket: ServerConnection, server: RedraftServer) -> None:
+async def _read_websocket(
+    socket: ServerConnection, server: RedraftServer, first: str | bytes | None = None
+) -> None:
+    """Hand over every message. With a `first` one the client has yet to show its token."""
     try:
+        if first is not None and not await _admitted(socket, server, first):
+            return
         async for body in socket:
             server.protocol.receive(body)
     except ConnectionClosed as error:
         logger.info("A client has disconnected: %s", error)
     server.leave(1)
+
+
+async def _admitted(socket: ServerConnection, server: RedraftServer, body: str | bytes) -> bool:
+    """Hand over messages until one shows the token; False for a client that says too much before."""
+    strange = 0
+    while True:
+        server.protocol.receive(body)
+        if server.admitted:
+            _allow_large_messages(socket)
+            return True
+        strange += len(body)
+        if strange > MAX_GREETING:
+            _turn_away(server)
+            return False
+        body = await socket.recv()
+
+
+def _allow_large_messages(socket: ServerConnection) -> None:
+    """The limit for everybody is that of a greeting; whoever has shown the token may send documents."""
+    protocol: Any = socket.protocol
+    for name in ("max_message_size", "max_size"):  # the second until websockets 15
+        if hasattr(protocol, name):
+            setattr(protocol, name, MAX_MESSAGE)
 
 
 def _greeting(first: str | bytes) -> object | None:

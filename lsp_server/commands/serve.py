@@ -31,6 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--origin", action="append", default=[], help="a web page's origin that may connect (repeatable)"
     )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name or address by which WebSocket clients reach this machine, for use with --host 0.0.0.0 "
+        "(repeatable)",
+    )
     parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--debug", action="store_true", help="answer redraft/debug requests")
     add_engine_arguments(parser)
@@ -65,4 +73,5 @@ def run(arguments: argparse.Namespace) -> int:
         port=arguments.ws if arguments.tcp is None else arguments.tcp,
         token=arguments.token,
         origins=arguments.origin,
+        hosts=arguments.allow_host,
     )

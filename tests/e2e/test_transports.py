@@ -143,6 +143,19 @@ async def test_an_allowed_origin_may_connect(listen):
         assert json.loads(await web.recv()) == {"ready": True}
 
 
+async def test_an_allowed_host_may_be_asked_for(listen):
+    """With `--host 0.0.0.0` the names by which clients reach the machine are unknown."""
+    where = await listen("--ws", "0", "--host", "0.0.0.0", "--allow-host", "Box.example", "--allow-host", "b")
+    for name in ("box.example", "b", "localhost"):
+        async with connect(f"ws://{name}:{where['port']}", host="127.0.0.1", port=where["port"]) as web:
+            await web.send(json.dumps({"token": where["token"]}))
+            assert json.loads(await web.recv()) == {"ready": True}
+    with pytest.raises(InvalidStatus) as error:
+        async with connect(f"ws://other:{where['port']}", host="127.0.0.1", port=where["port"]):
+            pass
+    assert b"--allow-host other" in error.value.response.body
+
+
 async def test_listener_ends_on_a_signal(listen):
     where = await listen("--tcp", "0")
     process = psutil.Process(where["pid"])
