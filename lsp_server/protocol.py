@@ -25,14 +25,26 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
 
+import cattrs
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.protocol import LanguageServerProtocol, lsp_method
+
+from lsp_server.settings import camel
 
 if TYPE_CHECKING:
     from lsp_server.server import RedraftServer
 
 logger = logging.getLogger(__name__)
+
+
+def wrong_fields(error: Exception) -> str:
+    """Which fields are wrong, and how, by the names that they have in JSON; at most three."""
+    wrong: list[str] = []
+    for line in cattrs.transform_error(error)[:3]:
+        why, _, path = line.rpartition(" @ ")
+        wrong.append(f"{camel(path.removeprefix('$.').removeprefix('params.'))}: {why}")
+    return "; ".join(wrong)
 
 
 class RequestFailedError(JsonRpcException):
@@ -78,12 +90,23 @@ class RedraftProtocol(LanguageServerProtocol):
         try:
             message = self.structure_message(dict(data))
         except JsonRpcException as error:
-            why = f"The parameters of {method} are not what the protocol says: {error.__cause__ or error}"
+            why = f"The parameters of {method} are not what the protocol says: {error.message}."
             logger.warning("%s", why)
             if "id" in data and "method" in data:
                 self._refuse(msg_id, types.ErrorCodes.InvalidParams, why)
             return
         self.handle_message(cast("Any", message))
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """A message as an object. Raises JsonRpcInvalidParams that names the wrong fields; pygls would log a
+        traceback and name none."""
+        kind = self.get_message_type(data["method"]) if "method" in data else None
+        if kind is None:
+            return super().structure_message(data)
+        try:
+            return self._converter.structure(data, kind)
+        except Exception as error:
+            raise JsonRpcInvalidParams(wrong_fields(error)) from None
 
     def _refuse(self, msg_id: str | int | None, code: types.ErrorCodes, why: str) -> None:
         # As a plain object: the error to a message without an id has `"id": null`, which the converter

@@ -97,7 +97,7 @@ def _read_tree(defaults: Any, raw: object, path: str, warnings: list[str]) -> An
         return defaults
     kind = cast("type[attrs.AttrsInstance]", type(defaults))
     types = get_type_hints(kind)
-    names = {_camel(a.name): a.name for a in attrs.fields(kind)}
+    names = {camel(a.name): a.name for a in attrs.fields(kind)}
     values: dict[str, object] = {}
     for key, value in cast("Mapping[object, object]", raw).items():
         name = names.get(str(key))
@@ -136,5 +136,6 @@ def _say(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """A name of ours as JSON has it."""
     return re.sub(r"_(\w)", lambda m: m.group(1).upper(), name)

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(f"{'ok ' if fine else 'BAD'} {topic:<12} {found}\n")
     command = f"{sys.executable} -I -m lsp_server --stdio"
     sys.stdout.write(f"\nStart the server from an editor with:\n  {command}\n")
-    sys.stdout.write("VS Code, Neovim and others: see editor-clients/ and the README.\n")
+    sys.stdout.write("VS Code, Neovim and others: see “Connect your editor” in the README.\n")
     return 0 if all(fine for fine, _, _ in findings) else 1
 
 

@@ -161,6 +161,8 @@ async def test_malformed_messages_are_answered_and_survived(command_line):
     early = b'{"jsonrpc": "2.0", "id": 1, "method": "textDocument/inlineCompletion", "params": %s}'
     wrong = await ask(early % b'{"position": "here"}')
     assert (wrong["id"], wrong["error"]["code"]) == (1, -32602)
+    assert "context: required field missing" in wrong["error"]["message"]
+    assert "textDocument: required field missing" in wrong["error"]["message"]
     where = b'"textDocument": {"uri": "a"}, "position": {"line": 0, "character": 0}'
     position = b'{"context": {"triggerKind": 1}, %s}' % where
     assert (await ask(early % position))["error"]["code"] == -32002
@@ -171,7 +173,9 @@ async def test_malformed_messages_are_answered_and_survived(command_line):
     assert (await ask(hello))["error"]["code"] == -32600
     assert (await ask(b'{"jsonrpc": "2.0", "id": 2, "method": "no/such"}'))["error"]["code"] == -32601
     bad = b'{"jsonrpc": "2.0", "id": 3, "method": "textDocument/codeAction", "params": []}'
-    assert (await ask(bad))["error"]["code"] == -32602
+    error = (await ask(bad))["error"]
+    assert error["code"] == -32602
+    assert "textDocument" in error["message"]
     assert "result" in await ask(b'{"jsonrpc": "2.0", "id": 4, "method": "shutdown"}')
     assert (await ask(hello))["error"]["code"] == -32600
     process.stdin.write(frame(b'{"jsonrpc": "2.0", "method": "exit"}'))

@@ -102,6 +102,10 @@ def test_wrong_places_are_usage_errors(file):
 
 def test_doctor_and_models(capsys):
     assert main(["doctor", *FAKE]) == 0
+    said = capsys.readouterr().out
+    assert "Connect your editor" in said
+    assert "editor-clients" not in said
+    assert main(["doctor", *FAKE]) == 0
     out = capsys.readouterr().out
     for topic in ("Python", "back ends", "device", "grammars", "model", "-I -m lsp_server --stdio"):
         assert topic in out
