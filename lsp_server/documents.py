@@ -125,7 +125,9 @@ class Snapshot:
     def renumbered(self, version: int) -> Snapshot:
         """The same text as another version; what has been made of it is kept."""
         later = replace(self, version=version)
-        later.__dict__.update({name: made for name, made in self.__dict__.items() if name in ("lines", "tree")})
+        later.__dict__.update(
+            {name: made for name, made in self.__dict__.items() if name in ("lines", "tree")}
+        )
         return later
 
     @property

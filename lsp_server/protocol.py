@@ -95,7 +95,7 @@ class RedraftProtocol(LanguageServerProtocol):
             if "id" in data and "method" in data:
                 self._refuse(msg_id, types.ErrorCodes.InvalidParams, why)
             return
-        self.handle_message(cast("Any", message))
+        self.handle_message(message)
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         """A message as an object. Raises JsonRpcInvalidParams that names the wrong fields; pygls would log a

@@ -27,8 +27,9 @@ from lsp_server.features import completion, configuration, status
 from lsp_server.jobs import Job, Priority, Worker, WorkerStatus
 from lsp_server.progress import ProgressBar
 from lsp_server.protocol import RedraftProtocol, RequestFailedError
+from lsp_server.rhythm import Rhythm
 from lsp_server.settings import Settings
-from lsp_server.suggestions import Suggestions
+from lsp_server.suggestions import Ahead, Suggestions
 from model.editing.ignore import IgnoreRules
 from model.editing.source import Encoding
 from model.request import Progress, Proposal, Request, Snippet, Task
@@ -65,6 +66,8 @@ class RedraftServer(LanguageServer):
         self.worker = worker
         self.documents = Documents()
         self.suggestions = Suggestions()
+        self.rhythm = Rhythm()
+        self.ahead: dict[str, Ahead] = {}
         self.defaults = defaults or Settings()
         self.settings: Settings = self.defaults
         self.jobs: set[Job] = set()
@@ -146,6 +149,8 @@ class RedraftServer(LanguageServer):
 
     def did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         where = params.text_document
+        self.rhythm.key(time.monotonic())
+        self.drop_ahead(where.uri)
         self.documents.change(where.uri, where.version, params.content_changes)
 
     def did_close(self, params: types.DidCloseTextDocumentParams) -> None:
@@ -153,6 +158,7 @@ class RedraftServer(LanguageServer):
         self.documents.close(uri)
         self.suggestions.forget(uri)
         self.stop_jobs(uri)
+        self.drop_ahead(uri)
 
     def is_current(self, snapshot: Snapshot) -> bool:
         try:
@@ -233,6 +239,12 @@ class RedraftServer(LanguageServer):
             if self.refusal(recent.about):
                 self.documents.forget(recent.uri)
         return self.documents.snippets(uri)
+
+    def drop_ahead(self, uri: str) -> None:
+        """Stop preparing what nobody will ask for any more."""
+        ahead = self.ahead.pop(uri, None)
+        if ahead is not None:
+            self.worker.stop(ahead.job)
 
     async def result(self, job: Job) -> Proposal:
         """The job's proposal. A cancel of the waiting coroutine stops the job."""

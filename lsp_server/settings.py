@@ -27,14 +27,16 @@ class EngineOptions:
 
 @attrs.frozen
 class InlineSettings:
-    """Inline completion. `delay_ms` is how long typing must rest; `min_prefix` how many characters of code
-    must stand before the cursor on its line for a suggestion to come by itself."""
+    """Inline completion. `delay_ms` is how long typing must rest; 0 follows the user's rhythm, from 100 to
+    400 ms (1 is as good as no delay). For a suggestion to come by itself, `min_prefix` characters of code must
+    stand before the cursor on its line, and it must have `min_length` characters besides white space."""
 
     enable: bool = True
-    delay_ms: int = 75
+    delay_ms: int = 0
     deadline_ms: int = 2_000
     multiline: bool = True
     min_prefix: int = 0
+    min_length: int = 2
 
 
 @attrs.frozen

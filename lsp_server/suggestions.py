@@ -1,12 +1,15 @@
 """What has been suggested, so that typing along a suggestion needs no model.
 
-A value store without LSP: keys are documents, values are texts at an offset.
+Value stores without LSP: keys are documents, values are texts at an offset.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+
+from lsp_server.jobs import Job
+from model.request import Complete
 
 KEPT = 32
 
@@ -29,6 +32,19 @@ class Suggestion:
         same = text[: self.cursor] == self.text[: self.cursor] and text[cursor:] == self.text[self.cursor :]
         return self.insert[typed:] if same and self.insert.startswith(text[self.cursor : cursor]) else ""
 
+    @property
+    def accepted(self) -> str:
+        """The text when all of it has been taken."""
+        return self.text[: self.cursor] + self.insert + self.text[self.cursor :]
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A completion of the newest text that is being prepared before it is asked for."""
+
+    task: Complete
+    job: Job
+
 
 class Suggestions:
     """The last few suggestions of one client."""
@@ -48,3 +64,10 @@ class Suggestions:
             if suggestion.uri == uri and (rest := suggestion.rest_at(text, cursor)):
                 return rest
         return ""
+
+    def cursor_after(self, uri: str, text: str) -> int | None:
+        """Where the cursor is if `text` came from accepting a kept suggestion; None if it did not."""
+        for kept in reversed(self._kept):
+            if kept.uri == uri and len(text) == len(kept.text) + len(kept.insert) and kept.accepted == text:
+                return kept.cursor + len(kept.insert)
+        return None

@@ -17,7 +17,7 @@ from lsprotocol import types
 from lsp_server import edits
 from lsp_server.arguments import Arguments
 from lsp_server.documents import Snapshot, UnknownDocumentError
-from lsp_server.features import status
+from lsp_server.features import inline_completion, status
 from lsp_server.features.inline_completion import ACCEPTED
 from lsp_server.jobs import NotReadyError, Priority
 from lsp_server.progress import ProgressBar
@@ -76,8 +76,13 @@ def _refactor_selection(
 
 
 def _accepted(ls: RedraftServer, params: types.ExecuteCommandParams) -> None:
-    """`{uri}`: the user took a suggestion."""
+    """`{uri}`: the user took a suggestion. The next one is prepared meanwhile."""
     ls.accepted += 1
+    try:
+        snapshot = ls.documents.get(Arguments.read(params).uri)
+    except UnknownDocumentError:
+        return
+    ls.spawn(inline_completion.prepare(ls, snapshot))
 
 
 def _cancel(ls: RedraftServer, params: types.ExecuteCommandParams) -> Outcome:

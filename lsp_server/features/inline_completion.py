@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 from lsp_server.documents import Snapshot, UnknownDocumentError
-from lsp_server.jobs import NotReadyError, Priority
+from lsp_server.jobs import Job, NotReadyError, Priority
 from lsp_server.settings import InlineSettings
-from lsp_server.suggestions import Suggestion
+from lsp_server.suggestions import Ahead, Suggestion
 from model.editing.edit import Edit
 from model.editing.source import Span
 from model.editing.trim import should_complete
@@ -74,16 +75,14 @@ async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> Offe
     plain = task.replace is None
     if plain and (rest := ls.suggestions.rest(snapshot.uri, snapshot.text, task.cursor)):
         return Offer(Edit(task.cursor, task.cursor, rest))
-    if not task.asked and await _rested(newer, ls.settings.inline.delay_ms / 1000):
+    if not task.asked and await _rested(newer, _delay(ls)):
         return None
     if not ls.is_current(snapshot) or ls.worker.status.state not in ("ready", "busy"):
         return None
     if not task.asked and not should_complete(snapshot.text, task.cursor, snapshot.tree):
         return None  # only now: making the tree takes time, and most requests are overtaken while they wait
     try:
-        proposal = await ls.result(
-            ls.ask_engine(snapshot, task, Priority.INLINE, ls.settings.inline.deadline_ms)
-        )
+        proposal = await ls.result(_ask(ls, snapshot, task))
     except NotReadyError:
         return None
     except Exception:  # grey text that does not come needs no notice
@@ -92,9 +91,64 @@ async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> Offe
     edit = one_edit(snapshot, task, proposal)
     if edit is None or not ls.is_current(snapshot):
         return None
+    if not task.asked and not is_worth_showing(edit, ls.settings.inline):
+        return None
     if plain and edit.start == edit.end:
         ls.suggestions.remember(Suggestion(snapshot.uri, snapshot.text, task.cursor, edit.new))
     return Offer(edit, proposal.cost)
+
+
+def _ask(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> Job:
+    """The job for `task`: the one prepared ahead, made urgent, or a new one."""
+    deadline_ms = ls.settings.inline.deadline_ms
+    ahead = ls.ahead.get(snapshot.uri)
+    if ahead is not None and ahead.task == task and _still_holds(ahead.job):
+        ahead.job.deadline = time.monotonic() + deadline_ms / 1000
+        ahead.job.priority = Priority.INLINE
+        return ahead.job
+    ls.drop_ahead(snapshot.uri)
+    return ls.ask_engine(snapshot, task, Priority.INLINE, deadline_ms)
+
+
+def _still_holds(job: Job) -> bool:
+    """Whether a job is on its way to an answer, or has found one."""
+    if job.stopped or not job.future.done():
+        return not job.stopped
+    found = not job.future.cancelled() and job.future.exception() is None
+    return found and job.future.result().status != "stopped"
+
+
+async def prepare(ls: RedraftServer, snapshot: Snapshot) -> None:
+    """After a suggestion was taken: have the next one ready before the editor asks for it."""
+    cursor = ls.suggestions.cursor_after(snapshot.uri, snapshot.text)
+    settings = ls.settings.inline
+    if cursor is None or ls.worker.status.state not in ("ready", "busy"):
+        return
+    task = Complete(cursor, settings.multiline)
+    if not is_wanted(snapshot, task, settings) or ls.refusal(snapshot.about):
+        return
+    if not should_complete(snapshot.text, cursor, snapshot.tree):
+        return
+    job = ls.ask_engine(snapshot, task, Priority.AHEAD, settings.deadline_ms)
+    ls.ahead[snapshot.uri] = Ahead(task, job)
+    try:
+        edit = one_edit(snapshot, task, await ls.result(job))
+    except Exception as error:  # nobody has asked yet
+        logger.info("Preparing the next completion failed: %s", error)
+        return
+    if edit is not None and edit.start == edit.end and is_worth_showing(edit, settings):
+        ls.suggestions.remember(Suggestion(snapshot.uri, snapshot.text, cursor, edit.new))
+
+
+def is_worth_showing(edit: Edit, settings: InlineSettings) -> bool:
+    """Whether a suggestion that nobody asked for says enough to take the eye off the code."""
+    return len("".join(edit.new.split())) >= settings.min_length
+
+
+def _delay(ls: RedraftServer) -> float:
+    """Seconds from now until typing has rested: as set, or by the user's rhythm."""
+    fixed = ls.settings.inline.delay_ms / 1000
+    return ls.rhythm.left(time.monotonic(), fixed or None)
 
 
 def _overtake(ls: RedraftServer, uri: str) -> asyncio.Event:

@@ -382,3 +382,59 @@ async def test_typing_along_a_suggestion_asks_no_model(editor):
     [item] = (await editor.wait(editor.inline(uri, 7, invoked=False))).items
     assert item.insert_text == "lo()"
     assert (await editor.debug("state")).runs == 1
+
+
+async def test_after_an_acceptance_the_next_completion_is_ready(editor):
+    await editor.start(*FAKE)
+    await editor.ready()
+    uri = editor.open("x = \n")
+    [item] = (await editor.wait(editor.inline(uri, 4))).items
+    editor.type(uri, 4, 4, item.insert_text)
+    await editor.wait(editor.command(item.command.command, uri=uri))
+    await editor.until_state(lambda s: s.runs == 2 and s.pending == 0)
+    [item] = (await editor.wait(editor.inline(uri, 4 + len("hello()"), invoked=False))).items
+    assert item.insert_text == "hello()"
+    assert (await editor.debug("state")).runs == 2
+
+
+async def test_a_completion_that_is_being_prepared_is_waited_for(editor):
+    """Asking the model the same thing a second time would throw the work away."""
+    await editor.start(*GATED)
+    await editor.ready()
+    uri = editor.open("x = \n")
+    answer = editor.inline(uri, 4)
+    await editor.until_state(lambda s: s.stepsBegun == 1)
+    await editor.debug("allow", steps=50)
+    [item] = (await editor.wait(answer)).items
+    editor.type(uri, 4, 4, item.insert_text)
+    await editor.wait(editor.command(item.command.command, uri=uri))
+    await editor.until_state(lambda s: s.runs == 2 and s.stepsBegun == 51)
+    answer = editor.inline(uri, 4 + len("hello()"), invoked=False)
+    await editor.debug("allow", steps=-1)
+    assert (await editor.wait(answer)).items
+    assert (await editor.debug("state")).runs == 2
+
+
+async def test_typing_on_stops_what_is_being_prepared(editor):
+    await editor.start(*GATED)
+    await editor.ready()
+    uri = editor.open("x = \n")
+    answer = editor.inline(uri, 4)
+    await editor.until_state(lambda s: s.stepsBegun == 1)
+    await editor.debug("allow", steps=50)
+    [item] = (await editor.wait(answer)).items
+    editor.type(uri, 4, 4, item.insert_text)
+    await editor.wait(editor.command(item.command.command, uri=uri))
+    await editor.until_state(lambda s: s.stepsBegun == 51)
+    editor.type(uri, 0, 0, "y")
+    await editor.debug("allow", steps=-1)
+    assert (await editor.until_state(lambda s: s.pending == 0)).steps == 51
+
+
+async def test_too_little_is_shown_only_when_asked_for(editor):
+    script = "fake:completion=)"
+    await editor.start("serve", "--engine", script, options={"inline": {"delayMs": 1}})
+    await editor.ready()
+    uri = editor.open("x = \n")
+    assert not (await editor.wait(editor.inline(uri, 4, invoked=False))).items
+    assert (await editor.wait(editor.inline(uri, 4))).items
