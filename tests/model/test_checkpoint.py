@@ -65,7 +65,7 @@ def test_an_engine_is_loaded_and_answers(whole: Path, backend: str) -> None:
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no model at .*nowhere.*--model"):
+    with pytest.raises(ModelError, match=r"no model at .*nowhere.*name a checkpoint folder"):
         open_checkpoint(tmp_path / "nowhere")
 
 
