@@ -134,10 +134,12 @@ def read_half(corpus: Path, half: str) -> list[SourceFile]:
 
 
 def calibration_and_report(files: Sequence[SourceFile]) -> tuple[list[SourceFile], list[SourceFile]]:
-    """Held-out files in two parts of about equal size, no project in both."""
+    """Held-out files in two parts of about equal size, no project in both; a single project is split by files."""
     sizes: Counter[str] = Counter()
     for each in files:
         sizes[each.project] += len(each.text)
+    if len(sizes) == 1:
+        return list(files[::2]), list(files[1::2] or files)
     totals, part = [0, 0], dict[str, int]()
     for project, size in sizes.most_common():
         smaller = totals.index(min(totals))

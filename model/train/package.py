@@ -52,7 +52,7 @@ def calibrate_and_report(
     tokenizer = checkpoint.tokenizer()
     network = OnnxBackend(checkpoint)
     calibration, report = calibration_and_report(files)
-    decoding = calibrate(network, tokenizer, checkpoint.decoding, calibration, max(20, count // 4))
+    decoding = calibrate(network, tokenizer, checkpoint.decoding, calibration, max(8, count // 4))
     facts = _facts(state, recipe)
     facts["report_projects"] = sorted({f.project for f in report})
     shown = replace(decoding, min_confidence=0.0)
