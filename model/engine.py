@@ -175,17 +175,22 @@ class EngineRun:
             limit = self._reader.config.region_limit
             why = f"every part is longer than {limit} tokens, which is the model's limit, or is not text"
             return Proposal("declined", message=f"{why}; select a few statements", cost=self.cost())
-        notes = ["the model would change nothing", *self._notes(unread=0)]
+        nothing = "the model has no suggestion here" if self._is_fill else "the model would change nothing"
+        notes = [nothing, *self._notes(unread=0)]
         return Proposal("unchanged", message="; ".join(notes), cost=self.cost())
 
     def _notes(self, unread: int) -> list[str]:
         """What a user should know beside the edits."""
-        notes = [f"{unread} parts were not reached in time"] if unread else []
+        notes = [f"not reached in time: {_parts(unread)}"] if unread else []
         if self._too_long:
-            notes.append(f"{self._too_long} parts are too long for the model and were left alone")
+            notes.append(f"too long for the model and left alone: {_parts(self._too_long)}")
         if self._tree is None:
             notes.append("syntax not checked: no grammar")
         return notes
+
+
+def _parts(count: int) -> str:
+    return "1 part" if count == 1 else f"{count} parts"
 
 
 def load_engine(

@@ -386,7 +386,7 @@ def test_regions_that_were_not_reached_are_mentioned(built: Built) -> None:
     assert 0 < run.progress.done < run.progress.total == 20
     proposal = run.proposal()
     assert proposal.status == "offered"
-    assert "parts were not reached in time" in proposal.message
+    assert "not reached in time" in proposal.message
     assert apply(proposal.edits, text).count("is None") == run.progress.done
 
 
