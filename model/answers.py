@@ -5,6 +5,7 @@ Knows no network; what is wrong with a candidate also tells the decoder which to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
@@ -22,6 +23,7 @@ from model.request import Complete, Request
 from model.sampler import Lane
 from model.tokenizer import Tokenizer
 
+_HAS_CODE = re.compile(r"\w")
 _MOSTLY = 0.6
 """Above this share of bad tokens, masking them again would mean starting over."""
 
@@ -43,6 +45,8 @@ class Writer:
             new = self._completion(task, span, new)
             return (Edit(span.start, span.end, new),) if new and new != span.of(text) else ()
         original = span.of(text)
+        if not _HAS_CODE.search(new):
+            return ()  # an empty answer is no answer: it would delete the user's code
         written = restore(new, original, text)
         return tuple(
             Edit(span.start + e.start, span.start + e.end, e.new) for e in minimal_edits(original, written)
@@ -90,7 +94,8 @@ class Writer:
 
         Answers are first judged together; only if that fails, one after the other.
         """
-        proposed = [(q, self.edits(q, lane.canvas.tokens)) for q, lane in answers]
+        whole = [(q, lane) for q, lane in answers if q.source is None or not lane.canvas.is_cut]
+        proposed = [(q, self.edits(q, lane.canvas.tokens)) for q, lane in whole]
         proposed = [(q, e) for q, e in proposed if e]
         spans = [q.region.span for q, _ in proposed]
         together = [edit for _, edits in proposed for edit in edits]

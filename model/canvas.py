@@ -17,6 +17,8 @@ class Canvas:
     ids: tuple[int, ...]
     logp: float = 0.0
     """Sum of the log-probabilities at which the tokens so far were committed."""
+    is_cut: bool = False
+    """Decoding gave up before the answer's end: such an edit would lose text and must not be used."""
 
     @property
     def masks(self) -> list[int]:

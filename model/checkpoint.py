@@ -77,8 +77,12 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         data = json.loads((folder / "config.json").read_text("utf-8"))
     except OSError as error:
         raise ModelError(
-            f"no model at {folder}: {error.strerror}; name a checkpoint folder with --model, "
-            "or leave the setting empty for the embedded one"
+            f"no model at {folder}: {error.strerror}; "
+            + (
+                "install Redraft again"
+                if folder == EMBEDDED
+                else "name a checkpoint folder, or none for the embedded model"
+            )
         ) from error
     except ValueError as error:
         raise ModelError(

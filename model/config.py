@@ -52,7 +52,7 @@ class ModelConfig:
             raise ValueError(f"the model's config is incomplete: {error}") from error
 
 
-NANO = ModelConfig("nano", 1024, 96, 3, 3, 1, 32, 256, context=512, region_limit=160, block=16)
-TINY = ModelConfig("tiny", 4096, 160, 5, 5, 1, 32, 448, context=768, region_limit=256)
+NANO = ModelConfig("nano", 1024, 96, 3, 3, 1, 32, 256, context=512, region_limit=72, block=16)
+TINY = ModelConfig("tiny", 4096, 160, 5, 5, 1, 32, 448, context=768, region_limit=150)
 BASE = ModelConfig("base", 16384, 512, 10, 8, 2, 64, 1408, context=1024, region_limit=384)
 PRESETS = {c.name: c for c in (NANO, TINY, BASE)}

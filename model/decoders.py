@@ -8,7 +8,7 @@ and `speculate` drafts by diffusion what the causal pass verifies (Nemotron-Labs
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -207,7 +207,7 @@ def _edit_rounds(
             break
         seen.add(canvas.ids)
     if MASK in canvas.ids:
-        canvas = Canvas((), tuple(t for t in canvas.ids if t != MASK), canvas.logp)
+        canvas = replace(canvas, is_cut=True)  # a cycle or a canvas beyond its bound, with tokens missing
     return canvas
 
 
@@ -225,6 +225,8 @@ def autoregress(job: Job, cache: KVCache) -> Decoder:
             break
         tokens.append(token)
         pending = [token]
+    else:
+        return Canvas(tuple(tokens), (), logp, is_cut=True)
     return Canvas(tuple(tokens), (), logp)
 
 
@@ -236,36 +238,39 @@ def speculate(job: Job, cache: KVCache, draft_steps: int = 1) -> Decoder:
     """
     pending: list[int] = yield from _prefill(job, cache)
     tokens: list[int] = []
+    logp = 0.0
     while len(tokens) < job.limit:
         # `pending` ends with the last token known for sure; its causal row predicts the block's first.
         size = min(job.block, job.limit - len(tokens))
         ids: list[int] = [MASK] * size
-        first_row: int | None = None
+        before: Candidates | None = None
         for step in range(draft_steps):
-            state = Canvas(tuple(tokens), tuple(ids))
+            state = Canvas(tuple(tokens), tuple(ids), logp)
             rows = [*([len(pending) - 1] if pending else []), *(len(pending) + i for i in range(size))]
             found = yield Forward("denoise", pending, ids, rows, state, "causal")
             drafts = found.rows(slice(1, None)) if pending else found
             if pending:
-                first_row, pending = int(found.best[0]), []
+                before, pending = found.rows(slice(1)), []
             keep = size if step == draft_steps - 1 else -(-size * (step + 1) // draft_steps)
             ids = _surest(ids, drafts, keep)
+        assert before is not None, "a draft always starts behind a clean token"
         draft = before_end(ids) + ([job.end] if job.end in ids else [])
         base = cache.length
-        found = yield Forward(
-            "verify", draft, (), range(len(draft)), Canvas(tuple(tokens), tuple(ids)), "causal"
-        )
-        truth = [first_row, *found.best.tolist()]
+        state = Canvas(tuple(tokens), tuple(ids), logp)
+        found = yield Forward("verify", draft, (), range(len(draft)), state, "causal")
+        truth = [int(before.best[0]), *found.best.tolist()]
+        sureness = [float(before.logp_RK[0, 0]), *found.logp_RK[:, 0].tolist()]
         agreed = next((i for i, token in enumerate(draft) if token != truth[i]), len(draft))
         # The correcting token, or after a full draft the one that follows it, comes from the causal row.
         accepted = [*draft[:agreed], truth[agreed]][: job.limit - len(tokens)]
         if job.end in accepted:
-            tokens += accepted[: accepted.index(job.end)]
-            break
+            accepted = accepted[: accepted.index(job.end)]
+            return Canvas((*tokens, *accepted), (), logp + sum(sureness[: len(accepted) + 1]))
         tokens += accepted
+        logp += sum(sureness[: len(accepted)])
         cache.truncate(base + min(agreed, len(accepted)))
         pending = [accepted[-1]] if len(accepted) > agreed else []
-    return Canvas(tuple(tokens), ())
+    return Canvas(tuple(tokens), (), logp, is_cut=True)
 
 
 def _surest(ids: Sequence[int], drafts: Candidates, keep: int) -> list[int]:

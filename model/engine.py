@@ -1,6 +1,6 @@
 """The engine: one request, one way through. Read this file first.
 
-    Request -> Reader.questions   which regions may change, and a prompt for each     model/questions.py
+    Request -> Reader.regions     which spans may change, and then a prompt for each  model/questions.py
             -> sampler.Run        all regions denoised as one batch, step by step     model/sampler.py
             -> Writer.accepted    text, smallest edits, the syntax tree's verdict     model/answers.py
             -> Proposal
@@ -12,8 +12,7 @@ Knows NumPy and a back end's interface; neither torch nor LSP.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -22,8 +21,9 @@ from model.answers import Writer, confidence
 from model.backends.interface import Backend
 from model.cache import PrefixStore
 from model.checkpoint import EMBEDDED, Checkpoint, Decoding, ModelError, open_checkpoint
-from model.decoders import autoregress, edit, fill, speculate
+from model.decoders import Job, autoregress, edit, fill, speculate
 from model.editing.edit import Edit
+from model.editing.region import EditRegion
 from model.editing.syntax import try_parse
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import DeclinedError, Question, Reader
@@ -74,10 +74,13 @@ class DiffusionEngine:
         run = self.start(request)
         while run.step():
             if should_stop():
-                return Proposal("stopped", message="cancelled", cost=run.cost)
+                run.close()
+                return Proposal("stopped", message="cancelled", cost=run.cost())
             if deadline is not None and time.monotonic() >= deadline:
                 break
-        return run.proposal()
+        proposal = run.proposal()
+        run.close()
+        return proposal
 
     def decoder(self, is_fill: bool) -> Start:
         """How to decode in this engine's mode."""
@@ -94,24 +97,40 @@ class EngineRun:
     def __init__(self, engine: DiffusionEngine, request: Request) -> None:
         self._began = time.perf_counter()
         self._declined = ""
-        self._questions: list[Question] = []
+        self._reader = engine.reader
+        self._request = request
         document = request.document
         self._tree = document.tree or try_parse(document.text, document.language)
         self._writer = Writer(request, self._tree, engine.reader.tokenizer)
+        self._is_fill = isinstance(request.task, Complete)
         unasked = isinstance(request.task, Complete) and not request.task.asked
         self._minimum = engine.reader.decoding.min_confidence if unasked else 0.0
+        self._regions: list[EditRegion] = []
+        self._questions: list[Question] = []
+        self._too_long = 0
         try:
-            self._questions = engine.reader.questions(request, self._tree)
+            self._regions = engine.reader.regions(request, self._tree)
         except DeclinedError as declined:
             self._declined = str(declined)
-        config = engine.backend.config
-        jobs = [q.job(config, self._writer.inspector(q)) for q in self._questions]
-        self._is_fill = isinstance(request.task, Complete)
-        self._tokenizer = engine.reader.tokenizer
-        self._sampler = SamplerRun(engine.backend, jobs, engine.decoder(self._is_fill), engine.store)
+        decoder = engine.decoder(self._is_fill)
+        self._sampler = SamplerRun(engine.backend, self._jobs(), decoder, engine.store)
+
+    def _jobs(self) -> Iterator[Job]:
+        """One job for each region, written only when the sampler has room for it."""
+        for region in self._regions:
+            question = self._reader.question(self._request, region, self._tree)
+            if question is None:
+                self._too_long += 1
+                continue
+            self._questions.append(question)
+            yield question.job(self._reader.config, self._writer.inspector(question))
 
     def step(self) -> bool:
         return not self._declined and self._sampler.step()
+
+    def close(self) -> None:
+        """Stop; what was computed of the prompts is kept for the next request."""
+        self._sampler.close()
 
     @property
     def sampler(self) -> SamplerRun:
@@ -119,49 +138,59 @@ class EngineRun:
         return self._sampler
 
     @property
-    def cost(self) -> Cost:
-        run = self._sampler
-        spent = (time.perf_counter() - self._began) * 1000
-        return Cost(run.forwards, run.prefills, run.tokens, spent)
-
-    def _cost_of(self, edits: Sequence[Edit]) -> Cost:
-        """As `cost`; for edits of existing code only the tokens they write count: copied ones would flatter."""
-        if self._is_fill:
-            return self.cost
-        return replace(self.cost, tokens=sum(self._tokenizer.count(e.new) for e in edits))
-
-    @property
     def progress(self) -> Progress:
-        done = sum(lane.is_finished for lane in self._sampler.lanes)
-        return Progress(done, len(self._questions), f"{done} of {len(self._questions)} regions")
+        done = sum(lane.is_finished for lane in self._sampler.lanes) + self._too_long
+        return Progress(done, len(self._regions), f"{done} of {len(self._regions)} regions")
+
+    def cost(self, edits: Sequence[Edit] = ()) -> Cost:
+        """What it took so far. For changes of existing code only the tokens that `edits` write count: copied
+        ones would flatter."""
+        run = self._sampler
+        written = run.tokens if self._is_fill else sum(self._reader.tokenizer.count(e.new) for e in edits)
+        return Cost(run.forwards, run.prefills, written, (time.perf_counter() - self._began) * 1000)
 
     def proposal(self) -> Proposal:
         """The answer as it stands: a fill's prefix before its first mask, and every finished region."""
         if self._declined:
-            return Proposal("declined", message=self._declined, cost=self.cost)
+            return Proposal("declined", message=self._declined, cost=self.cost())
         pairs = list(zip(self._questions, self._sampler.lanes, strict=False))
-        usable = [(q, lane) for q, lane in pairs if lane.is_finished or q.source is None]
-        sure = confidence(usable)
+        usable = [(q, lane) for q, lane in pairs if lane.is_finished or self._is_fill]
         edits, reasons = self._writer.accepted(usable)
         if not edits:
-            cost = self._cost_of(())
-            if reasons:
-                return Proposal("rejected", message="; ".join(dict.fromkeys(reasons)), cost=cost)
-            finished = self._sampler.is_finished
-            status, why = (
-                ("unchanged", "the model would change nothing") if finished else ("stopped", "out of time")
-            )
-            return Proposal(status, message=why, cost=cost)
+            return self._without_edits(reasons)
+        sure = confidence(usable)
         if sure < self._minimum:
-            return Proposal("rejected", message="not confident enough", confidence=sure, cost=self.cost)
-        unread = len(self._questions) - len(usable)
-        notes = [f"{unread} regions were not reached"] if unread else []
+            return Proposal("rejected", message="not confident enough", confidence=sure, cost=self.cost())
+        spans = [q.region.span for q, _ in usable]
+        changed = tuple(span for span in spans if any(span.covers(e.span) for e in edits))
+        note = "; ".join(self._notes(unread=len(self._regions) - self._too_long - len(usable)))
+        return Proposal("offered", tuple(sorted(edits)), note, sure, self.cost(edits), changed)
+
+    def _without_edits(self, reasons: Sequence[str]) -> Proposal:
+        if reasons:
+            return Proposal("rejected", message="; ".join(dict.fromkeys(reasons)), cost=self.cost())
+        if not self._sampler.is_finished:
+            return Proposal("stopped", message="out of time", cost=self.cost())
+        if not self._questions:
+            limit = self._reader.config.region_limit
+            why = f"every part is longer than {limit} tokens, which is the model's limit, or is not text"
+            return Proposal("declined", message=f"{why}; select a few statements", cost=self.cost())
+        nothing = "the model has no suggestion here" if self._is_fill else "the model would change nothing"
+        notes = [nothing, *self._notes(unread=0)]
+        return Proposal("unchanged", message="; ".join(notes), cost=self.cost())
+
+    def _notes(self, unread: int) -> list[str]:
+        """What a user should know beside the edits."""
+        notes = [f"not reached in time: {_parts(unread)}"] if unread else []
+        if self._too_long:
+            notes.append(f"too long for the model and left alone: {_parts(self._too_long)}")
         if self._tree is None:
             notes.append("syntax not checked: no grammar")
-        regions = tuple(q.region.span for q, _ in usable if any(q.region.span.covers(e.span) for e in edits))
-        return Proposal(
-            "offered", tuple(sorted(edits)), "; ".join(notes), sure, self._cost_of(edits), regions
-        )
+        return notes
+
+
+def _parts(count: int) -> str:
+    return "1 part" if count == 1 else f"{count} parts"
 
 
 def load_engine(

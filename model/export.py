@@ -1,8 +1,9 @@
 """The ONNX graph of a checkpoint: one graph for prefill, denoising and committing; the mask is an input.
 
 Weights stay in `model.safetensors`; the graph's initialisers point into it. Int8 matrices are multiplied by
-`DynamicQuantizeMatMul` (activations quantised at run time, one scale a tensor); norms, rotary positions, softmax,
-residuals and control-token rows stay float32. Needs `onnx`, which only the extra `train` installs.
+`MatMulNBits`, which quantises activations row by row at run time: a row's result does not depend on its batch.
+Norms, rotary positions, softmax, residuals and control-token rows stay float32. Needs `onnx`, which only the extra
+`train` installs.
 
 Shape names: B batch, T new rows, P past rows, S = P + T, R wanted rows.
 """
@@ -19,9 +20,12 @@ from onnx import TensorProto, helper, numpy_helper
 from model.backends.interface import TOP_K
 from model.checkpoint import read_header
 from model.config import ModelConfig
+from model.quantize import ZERO_POINT
 from model.tokenizer import FIRST_TEXT_ID
 
-_DTYPES = {"F32": TensorProto.FLOAT, "I8": TensorProto.INT8}
+_DTYPES = {"F32": TensorProto.FLOAT, "U8": TensorProto.UINT8}
+_BLOCK = 32
+"""Columns that `MatMulNBits` takes together; all of a row's blocks share its scale."""
 
 
 class _Graph:
@@ -68,13 +72,25 @@ class _Graph:
             self._known[name] = name
         return name
 
-    def linear(self, x: str, name: str) -> str:
+    def linear(self, x: str, weight: str, scale: str) -> str:
+        """`x @ weight.T` with a weight of bytes `[out, in]` and one scale for each output row."""
+        rows, columns = self._header[weight]["shape"]
+        if columns % _BLOCK:
+            raise ValueError(f"{weight} has {columns} columns; the graph needs a multiple of {_BLOCK}")
+        blocks = columns // _BLOCK
+        packed = self.reshape(self.weight(weight), rows, blocks, _BLOCK)
+        scales = self.op("Expand", self.reshape(self.weight(scale), rows, 1), self.ints(rows, blocks))
         return self.op(
-            "DynamicQuantizeMatMul",
+            "MatMulNBits",
             x,
-            self.weight(f"{name}.weight"),
-            self.weight(f"{name}.scale"),
+            packed,
+            self.reshape(scales, rows * blocks),
             domain="com.microsoft",
+            K=columns,
+            N=rows,
+            bits=8,
+            block_size=_BLOCK,
+            accuracy_level=4,
         )
 
     def norm(self, x: str, eps: float, name: str | None) -> str:
@@ -146,6 +162,7 @@ def _embed(g: _Graph, config: ModelConfig) -> str:
     )
     index = g.op("Max", g.op("Sub", "ids", first), g.constant(0, np.int64))
     rows = g.op("Cast", g.op("Gather", g.weight("table.text"), index), to=TensorProto.FLOAT)
+    rows = g.op("Sub", rows, g.constant(ZERO_POINT))
     scale = g.op("Unsqueeze", g.op("Gather", g.weight("table.text_scale"), index), g.ints(-1))
     x = g.op("Where", is_control, control, g.op("Mul", rows, scale))
     noisy = g.op("Unsqueeze", g.op("Cast", "is_canvas", to=TensorProto.FLOAT), g.ints(-1))
@@ -174,10 +191,14 @@ def _layer(
     c, d, groups, share = config, config.head_size, config.kv_heads, config.heads // config.kv_heads
     name = f"layers.{i}"
     h = g.norm(x, c.norm_eps, f"{name}.attention_norm")
-    q = g.norm(g.reshape(g.linear(h, f"{name}.q"), 0, 0, c.heads, d), c.norm_eps, f"{name}.q_norm")
+    q = g.norm(
+        g.reshape(g.linear(h, f"{name}.q.weight", f"{name}.q.scale"), 0, 0, c.heads, d),
+        c.norm_eps,
+        f"{name}.q_norm",
+    )
     q = g.op("Transpose", _rotate(g, q, rotary), perm=[0, 2, 1, 3])
     q = g.reshape(q, 0, groups, -1, d)  # [B, G, (H/G) T, D]
-    kv = g.reshape(g.linear(h, f"{name}.kv"), 0, 0, 2, groups, d)
+    kv = g.reshape(g.linear(h, f"{name}.kv.weight", f"{name}.kv.scale"), 0, 0, 2, groups, d)
     k, v = (g.op("Squeeze", g.cut(kv, 2, j, j + 1), g.ints(2)) for j in (0, 1))
     k = _rotate(g, g.norm(k, c.norm_eps, f"{name}.k_norm"), rotary)
     new = g.op("Concat", g.op("Unsqueeze", k, g.ints(2)), g.op("Unsqueeze", v, g.ints(2)), axis=2)
@@ -201,28 +222,24 @@ def _layer(
         g.op("Concat", g.ints(0, c.heads), g.op("Shape", "ids", start=1, end=2), g.ints(d), axis=0),
     )
     joined = g.reshape(g.op("Transpose", heads_BHTD, perm=[0, 2, 1, 3]), 0, 0, c.heads * d)
-    x = g.op("Add", x, g.linear(joined, f"{name}.out"))
+    x = g.op("Add", x, g.linear(joined, f"{name}.out.weight", f"{name}.out.scale"))
     gate, up = g.op(
         "Split",
-        g.linear(g.norm(x, c.norm_eps, f"{name}.mlp_norm"), f"{name}.gate_up"),
+        g.linear(
+            g.norm(x, c.norm_eps, f"{name}.mlp_norm"), f"{name}.gate_up.weight", f"{name}.gate_up.scale"
+        ),
         outputs=2,
         axis=-1,
         num_outputs=2,
     )
     active = g.op("Mul", g.op("Mul", gate, g.op("Sigmoid", gate)), up)
-    return g.op("Add", x, g.linear(active, f"{name}.down")), new
+    return g.op("Add", x, g.linear(active, f"{name}.down.weight", f"{name}.down.scale")), new
 
 
 def _head(g: _Graph, config: ModelConfig, hidden_BTC: str) -> None:
     rows = g.op("GatherND", hidden_BTC, g.op("Unsqueeze", "wanted", g.ints(-1)), batch_dims=1)
     control = g.op("MatMul", rows, g.op("Transpose", g.weight("table.control"), perm=[1, 0]))
-    text = g.op(
-        "DynamicQuantizeMatMul",
-        rows,
-        g.op("Transpose", g.weight("table.text"), perm=[1, 0]),
-        g.weight("table.text_scale"),
-        domain="com.microsoft",
-    )
+    text = g.linear(rows, "table.text", "table.text_scale")
     logits = g.op("Concat", control, text, axis=-1)
     logits = g.op("Add", logits, g.op("Unsqueeze", "allowed", g.ints(1)))
     logp = g.op("LogSoftmax", logits, axis=-1)

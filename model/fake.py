@@ -132,6 +132,9 @@ class FakeRun:
         self._done += 1
         return self._done < self._engine.steps_per_run
 
+    def close(self) -> None:
+        """Nothing to keep."""
+
     def proposal(self) -> Proposal:
         cost = Cost(forwards=self._done, tokens=self._done)
         if self._done < self._engine.steps_per_run:

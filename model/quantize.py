@@ -1,7 +1,8 @@
 """Int8 weights: symmetric, one scale for each output row; and back to float.
 
-Linear weights are stored `[in, out]`, as the ONNX graph multiplies them; the tied table `[ids, width]` once for
-both of its uses, its control rows in float32. Norms and the canvas embedding stay float32.
+Linear weights are stored `[out, in]`, the tied table `[ids, width]` once for both of its uses, its control rows in
+float32; bytes are unsigned with zero at 128, as the ONNX graph's `MatMulNBits` reads them. Norms and the canvas
+embedding stay float32.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from model.config import ModelConfig
 from model.tokenizer import FIRST_TEXT_ID
 from model.transformer import state_names
 
+ZERO_POINT = 128
 LINEARS = ("q", "kv", "out", "gate_up", "down")
 
 
@@ -23,10 +25,10 @@ def quantize(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         if name == "table.weight":
             result["table.control"] = value[:FIRST_TEXT_ID].contiguous()
             rows, scale = quantize_rows(value[FIRST_TEXT_ID:])
-            result["table.text"], result["table.text_scale"] = rows, scale
+            result["table.text"], result["table.text_scale"] = _to_unsigned(rows), scale
         elif _is_linear(name):
             rows, scale = quantize_rows(value)
-            result[name] = rows.T.contiguous()
+            result[name] = _to_unsigned(rows)
             result[name.replace(".weight", ".scale")] = scale
         else:
             result[name] = value
@@ -39,10 +41,10 @@ def dequantize(tensors: dict[str, torch.Tensor], config: ModelConfig) -> dict[st
     for name, shape in state_names(config).items():
         try:
             if name == "table.weight":
-                text = tensors["table.text"].float() * tensors["table.text_scale"][:, None]
+                text = _to_signed(tensors["table.text"]) * tensors["table.text_scale"][:, None]
                 value = torch.cat((tensors["table.control"], text))
             elif _is_linear(name):
-                value = (tensors[name].float() * tensors[name.replace(".weight", ".scale")]).T.contiguous()
+                value = _to_signed(tensors[name]) * tensors[name.replace(".weight", ".scale")][:, None]
             else:
                 value = tensors[name]
         except KeyError as error:
@@ -51,6 +53,15 @@ def dequantize(tensors: dict[str, torch.Tensor], config: ModelConfig) -> dict[st
             raise ValueError(f"{name} has shape {tuple(value.shape)}, the config says {shape}")
         state[name] = value
     return state
+
+
+def _to_unsigned(rows: torch.Tensor) -> torch.Tensor:
+    """As `MatMulNBits` reads them: `[out, in]`, zero at 128."""
+    return (rows.to(torch.int16) + ZERO_POINT).to(torch.uint8)
+
+
+def _to_signed(rows: torch.Tensor) -> torch.Tensor:
+    return rows.float() - ZERO_POINT
 
 
 def quantize_rows(weight_OI: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -24,6 +24,10 @@ from model.request import Complete, Document, Fix, Refactor, Request
 from model.tokenizer import EOR, EOS, Tokenizer
 
 _MAX_PIECES = 400
+_MAX_WORDS = 64
+"""Tokens of an instruction or a diagnostic's message."""
+_CONTROLS = 24
+"""Room for a prompt's control tokens and the masks of one label."""
 _HAS_CODE = re.compile(r"\w")
 
 
@@ -54,96 +58,113 @@ class Reader:
     config: ModelConfig
     decoding: Decoding
 
-    def questions(self, request: Request, tree: SyntaxTree | None) -> list[Question]:
-        """Raises DeclinedError where there is nothing to ask."""
+    def regions(self, request: Request, tree: SyntaxTree | None) -> list[EditRegion]:
+        """The spans that may change; raises DeclinedError where there is nothing to change."""
         document, task = request.document, request.task
         if isinstance(task, Complete):
-            return [self._completion(request, task, tree)]
-        found = self._regions(document, task, tree)
-        questions = [
-            self._edit(request, each, task, tree)
-            for each in found
-            if _HAS_CODE.search(each.span.of(document.text))
-        ]
-        kept = [q for q in questions if q is not None]
-        if not kept:
-            raise DeclinedError(
-                f"every part of it is longer than {self.config.region_limit} tokens, or cannot be read as text"
-                if found
-                else "there is no code here"
-            )
-        return kept
-
-    def _completion(self, request: Request, task: Complete, tree: SyntaxTree | None) -> Question:
-        text = request.document.text
-        cursor = min(max(0, task.cursor), len(text))
-        span = task.replace or Span(cursor, cursor)
-        view = window(text, span, self.tokenizer.count, self.decoding.prefix, self.decoding.suffix)
-        lines = LineIndex(text)
-        before = text[lines.line(lines.line_at(span.start)).start : span.start] + task.start_with
-        rest = view.rest.of(text)
-        many = task.multiline and (not before.strip() or opens_block(before, request.document.language))
-        around = self._context(request, view, tree, task.start_with)
-        ids = prompt.fill_prompt(around, self.tokenizer.encode(rest))
-        limit = self.decoding.fill_limit if many else min(self.decoding.fill_limit, self.config.block)
-        return Question(EditRegion(span, "hole"), "", ids, None, limit)
-
-    def _regions(
-        self, document: Document, task: Fix | Refactor, tree: SyntaxTree | None
-    ) -> Sequence[EditRegion]:
-        text, size, limit = document.text, self._size, self.config.region_limit
+            cursor = min(max(0, task.cursor), len(document.text))
+            return [EditRegion(task.replace or Span(cursor, cursor), "hole")]
         if isinstance(task, Refactor):
-            if task.span is None:
-                pieces = regions.split_file(tree, text, size, limit)
-            else:
-                chosen = regions.selection(text, task.span).span
-                pieces = (
-                    regions.split(tree, text, chosen, size, limit)
-                    if size(chosen.of(text)) > limit
-                    else (EditRegion(chosen, "selection"),)
-                )
-            if len(pieces) > _MAX_PIECES:
-                raise DeclinedError(
-                    f"the file has {len(pieces)} parts, the limit is {_MAX_PIECES}; select a part of it"
-                )
-            return pieces
-        if task.message:
-            found = regions.diagnostic_region(tree, text, task.span, size, limit)
+            found = self._refactored(document, task, tree)
         else:
-            found = regions.definition_at(tree, text, task.span.start)
+            found = self._fixed(document, task, tree)
+        found = [region for region in found if _HAS_CODE.search(region.span.of(document.text))]
+        if not found:
+            raise DeclinedError("there is no code here")
+        if len(found) > _MAX_PIECES:
+            raise DeclinedError(f"this has {len(found)} parts, the limit is {_MAX_PIECES}; select less of it")
+        return found
+
+    def question(self, request: Request, region: EditRegion, tree: SyntaxTree | None) -> Question | None:
+        """The prompt for one region; None where the region is too long or cannot be written as tokens."""
+        if isinstance(request.task, Complete):
+            return self._completion(request, request.task, region, tree)
+        return self._edit(request, request.task, region, tree)
+
+    def _refactored(self, document: Document, task: Refactor, tree: SyntaxTree | None) -> list[EditRegion]:
+        words = (
+            self.tokenizer.count(task.instruction)
+            if len(task.instruction) < 16 * _MAX_WORDS
+            else _MAX_WORDS + 1
+        )
+        if words > _MAX_WORDS:
+            raise DeclinedError(f"the instruction is longer than {_MAX_WORDS} tokens; say it in fewer words")
+        text, size, limit = document.text, self._size, self.config.region_limit
+        if task.span is None:
+            return list(regions.split_file(tree, text, size, limit))
+        chosen = regions.selection(text, task.span)
+        if size(chosen.span.of(text)) <= limit:
+            return [chosen]
+        return list(regions.split(tree, text, chosen.span, size, limit))
+
+    def _fixed(self, document: Document, task: Fix, tree: SyntaxTree | None) -> list[EditRegion]:
+        """A diagnostic's surroundings, the definition at the cursor, or the syntax error on its line."""
+        text, size, limit = document.text, self._size, self.config.region_limit
+        found = (
+            regions.diagnostic_region(tree, text, task.span, size, limit)
+            if task.message
+            else regions.definition_at(tree, text, task.span.start)
+        )
         if found is None:
-            raise DeclinedError("there is no function, method or class at the cursor")
+            broken = regions.error_regions(tree) if tree is not None else ()
+            found = next((region for region in broken if region.span.touches(task.span.start)), None)
+        if found is None:
+            raise DeclinedError("there is no function, method or class at the cursor, and no syntax error")
         if size(found.span.of(text)) <= limit:
             return [found]
         return _worth_fixing(regions.split(tree, text, found.span, size, limit), task.span, tree)
 
+    def _completion(
+        self, request: Request, task: Complete, region: EditRegion, tree: SyntaxTree | None
+    ) -> Question:
+        text, span = request.document.text, region.span
+        lines = LineIndex(text)
+        before = text[lines.line(lines.line_at(span.start)).start : span.start] + task.start_with
+        many = task.multiline and (not before.strip() or opens_block(before, request.document.language))
+        limit = self.decoding.fill_limit if many else min(self.decoding.fill_limit, self.config.block)
+        room = self.config.context - limit - self.config.block - _CONTROLS
+        view, around = self._context(request, region, tree, room, 1.0, task.start_with)
+        ids = prompt.fill_prompt(around, self.tokenizer.encode(view.rest.of(text)))
+        return Question(region, "", ids, None, limit)
+
     def _edit(
-        self, request: Request, region: EditRegion, task: Fix | Refactor, tree: SyntaxTree | None
+        self, request: Request, task: Fix | Refactor, region: EditRegion, tree: SyntaxTree | None
     ) -> Question | None:
-        text, encode = request.document.text, self.tokenizer.encode
-        old = normalise(region.span.of(text))
-        source = encode(old)
-        if not source or len(source) > self.config.region_limit or not self.tokenizer.can_represent(old):
+        encode = self.tokenizer.encode
+        old = normalise(region.span.of(request.document.text))
+        if len(old) > 16 * self.config.region_limit or not self.tokenizer.can_represent(old):
             return None
-        view = window(
-            text, region.span, self.tokenizer.count, self.decoding.prefix // 2, self.decoding.suffix // 2
-        )
-        around = self._context(request, view, tree)
-        if isinstance(task, Fix):
-            ids = prompt.fix_prompt(around, source, encode(task.message)[:48])
-        else:
-            ids = prompt.refactor_prompt(around, source, encode(normalise(task.instruction))[:64])
-        return Question(region, old, ids, source, len(source) + self.config.block)
+        source = encode(old)
+        limit = len(source) + self.config.block
+        words = encode(normalise(task.message if isinstance(task, Fix) else task.instruction))[:_MAX_WORDS]
+        # The region stands in the prompt and once more, with room to grow, in the canvas.
+        room = self.config.context - 2 * len(source) - limit - len(words) - _CONTROLS
+        if not source or len(source) > self.config.region_limit or room < 0:
+            return None
+        _, around = self._context(request, region, tree, room, 0.5)
+        write = prompt.fix_prompt if isinstance(task, Fix) else prompt.refactor_prompt
+        return Question(region, old, write(around, source, words), source, limit)
 
     def _context(
-        self, request: Request, view: Window, tree: SyntaxTree | None, typed: str = ""
-    ) -> prompt.Context:
-        text, encode = request.document.text, self.tokenizer.encode
+        self,
+        request: Request,
+        region: EditRegion,
+        tree: SyntaxTree | None,
+        room: int,
+        share: float,
+        typed: str = "",
+    ) -> tuple[Window, prompt.Context]:
+        """What surrounds a region: `share` of the checkpoint's budgets, less where `room` is less."""
+        text, encode, decoding = request.document.text, self.tokenizer.encode, self.decoding
+        wanted = share * (decoding.prefix + decoding.suffix) + 2 * decoding.sections
+        scale = min(1.0, room / wanted) if wanted else 0.0
+        prefix, suffix = int(share * scale * decoding.prefix), int(share * scale * decoding.suffix)
+        view = window(text, region.span, self.tokenizer.count, prefix, suffix)
         around = Surroundings(request.document.path, [(s.path, s.text) for s in request.snippets])
-        budget = self.decoding.sections
+        budget = int(scale * decoding.sections)
         budgets = Budgets(imports=budget, snippets=budget, diagnostics=0)
         extra = sections(text, view, self.tokenizer.count, around, tree, budgets) if budget else ()
-        return prompt.Context(
+        return view, prompt.Context(
             prefix=encode(normalise(view.prefix.of(text) + typed)),
             suffix=encode(normalise(view.suffix.of(text))),
             sections=tuple(encode(normalise(s.text)) for s in extra),
@@ -151,11 +172,12 @@ class Reader:
 
     @property
     def _size(self) -> Callable[[str], int]:
-        """Tokens of a text; far above any limit it is estimated, so that splitting a large file stays linear."""
+        """Tokens of a text; where characters alone decide they are counted instead, so that splitting a large
+        file stays linear."""
         limit = self.config.region_limit
 
         def size(text: str) -> int:
-            return self.tokenizer.count(text) if len(text) <= 16 * limit else len(text)
+            return self.tokenizer.count(text) if limit // 4 < len(text) <= 16 * limit else len(text)
 
         return size
 

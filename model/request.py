@@ -133,6 +133,10 @@ class Run(Protocol):
 
     def proposal(self) -> Proposal: ...
 
+    def close(self) -> None:
+        """Stop; state that a later request can use is kept. May be called more than once."""
+        ...
+
     @property
     def progress(self) -> Progress: ...
 

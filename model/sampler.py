@@ -6,7 +6,7 @@ Knows NumPy and a back end's interface; what to commit is decided in `model/poli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from model.backends.interface import Backend, Candidates, Pass
@@ -30,7 +30,6 @@ class Lane:
     is_finished: bool = False
     forwards: int = 0
     prefills: int = 0
-    logp: float = 0.0
 
     def send(self, found: Candidates | None) -> None:
         """Hand over what the network said (None at first) and take the next wish."""
@@ -42,12 +41,15 @@ class Lane:
 
 
 class Run:
-    """Decode `jobs`, at most `width` of them at a time; results in `lanes`, in the jobs' order."""
+    """Decode `jobs`, at most `width` of them at a time; results in `lanes`, in the jobs' order.
+
+    A job is taken from the iterable only when a lane is free for it, so preparing many does not delay the first.
+    """
 
     def __init__(
         self,
         backend: Backend,
-        jobs: Sequence[Job],
+        jobs: Iterable[Job],
         start: Start,
         store: PrefixStore | None = None,
         width: int = 8,
@@ -56,7 +58,7 @@ class Run:
         self._start = start
         self._store = store or PrefixStore(backend.new_cache, max_bytes=0)
         self._width = width
-        self._waiting = list(jobs)
+        self._waiting: Iterator[Job] | None = iter(jobs)
         self.lanes: list[Lane] = []
         self.forwards = self.prefills = 0
         self._allowed = {
@@ -66,7 +68,7 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        return not self._waiting and all(lane.is_finished for lane in self.lanes)
+        return self._waiting is None and all(lane.is_finished for lane in self.lanes)
 
     @property
     def tokens(self) -> int:
@@ -89,8 +91,20 @@ class Run:
             lane.forwards += wish.kind != "prefill"
             lane.send(each)
             if lane.is_finished:
-                self._store.keep(lane.cache, min(len(lane.job.prompt), lane.cache.length))
+                self._keep(lane)
         return not self.is_finished
+
+    def close(self) -> None:
+        """Stop here; what was computed of the prompts is kept for the next request."""
+        self._waiting = None
+        for lane in self.lanes:
+            if not lane.is_finished:
+                lane.decoder.close()
+                lane.is_finished = True
+                self._keep(lane)
+
+    def _keep(self, lane: Lane) -> None:
+        self._store.keep(lane.cache, min(len(lane.job.prompt), lane.cache.length))
 
     def finish(self) -> list[Lane]:
         """Step until the end."""
@@ -100,8 +114,11 @@ class Run:
 
     def _admit(self) -> list[Lane]:
         active = [lane for lane in self.lanes if not lane.is_finished]
-        while self._waiting and len(active) < self._width:
-            job = self._waiting.pop(0)
+        while self._waiting is not None and len(active) < self._width:
+            job = next(self._waiting, None)
+            if job is None:
+                self._waiting = None
+                break
             cache = self._store.borrow(job.prompt, capacity(job))
             lane = Lane(job, cache, self._start(job, cache))
             lane.send(None)

@@ -87,8 +87,6 @@ class Layer(nn.Module):
 class Transformer(nn.Module):
     """See the module's docstring; `forward` returns hidden rows, `logits` their scores."""
 
-    inverse_frequency: torch.Tensor
-
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -96,8 +94,6 @@ class Transformer(nn.Module):
         self.canvas = nn.Parameter(torch.zeros(config.width))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.width, config.norm_eps)
-        steps = torch.arange(0, config.head_size, 2).double() / config.head_size
-        self.register_buffer("inverse_frequency", config.rope_theta**-steps, persistent=False)
         self.apply(self._initialise)
 
     def _initialise(self, module: nn.Module) -> None:
@@ -134,7 +130,10 @@ class Transformer(nn.Module):
 
     def _rotary(self, positions_BT: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         wide = torch.promote_types(dtype, torch.float32)
-        angles = positions_BT[..., None].to(wide) * self.inverse_frequency.to(wide)
+        # Made anew, in at least float32: as a buffer it would follow the weights to bf16, which errs by half a
+        # radian at position 1,000.
+        steps = torch.arange(0, self.config.head_size, 2, device=positions_BT.device, dtype=wide)
+        angles = positions_BT[..., None].to(wide) * self.config.rope_theta ** (-steps / self.config.head_size)
         return angles.cos().to(dtype), angles.sin().to(dtype)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:

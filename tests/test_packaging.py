@@ -99,7 +99,7 @@ def test_the_onnx_back_end_answers_without_torch(tmp_path: Path) -> None:
     from model.transformer import Transformer
 
     tokenizer = train_tokenizer(["def f(x):\n    return x\n"] * 3, 300)
-    config = ModelConfig("t", tokenizer.size, 16, 1, 2, 1, 8, 24, context=128, region_limit=48, block=8)
+    config = ModelConfig("t", tokenizer.size, 32, 1, 4, 2, 8, 32, context=128, region_limit=48, block=8)
     save_file(quantize(Transformer(config).state_dict()), tmp_path / "model.safetensors")
     export_onnx(config, tmp_path / "model.safetensors", tmp_path / "graph.onnx")
     tokenizer.save(tmp_path / "tokenizer.json")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from model.engine import ModelError, load_engine
 from model.eval.heldout import Score, evaluate
-from model.train.corpus import read_half
+from model.train.corpus import calibration_and_report, read_half
 
 
 def main(argv: Sequence[str]) -> int:
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
         files = read_half(arguments.corpus, "heldout")
         if not files:
             raise ValueError(f"the corpus {arguments.corpus} has no held-out projects")
-        figures = evaluate(engine, files[1::2], arguments.limit, arguments.seed)
+        figures = evaluate(engine, calibration_and_report(files)[1], arguments.limit, arguments.seed)
     except (ModelError, OSError, ValueError) as error:
         print(f"redraft eval: {error}", file=sys.stderr)
         return 2

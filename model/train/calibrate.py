@@ -49,15 +49,14 @@ def calibrate(
 def _edit_threshold(
     network: Backend, tokenizer: Tokenizer, decoding: Decoding, broken: Sequence[Case], intact: Sequence[Case]
 ) -> float:
-    best, best_exact = _EDIT_GRID[-1], -1.0
+    """The threshold with the most exact edits among those that leave intact code alone often enough; where
+    none does, the one that leaves it alone most often."""
+    found: list[tuple[float, float, float]] = []
     for tau in _EDIT_GRID:
         engine = DiffusionEngine(network, tokenizer, replace(decoding, tau_edit=tau))
-        if score(engine, intact)["all"].exact < _INTACT:
-            continue
-        exact = score(engine, broken)["all"].exact
-        if exact > best_exact:
-            best, best_exact = tau, exact
-    return best
+        left_alone = score(engine, intact)["all"].exact
+        found.append((min(left_alone, _INTACT), score(engine, broken)["all"].exact, tau))
+    return max(found)[2]
 
 
 def _mask_threshold(

@@ -133,6 +133,21 @@ def read_half(corpus: Path, half: str) -> list[SourceFile]:
         return [SourceFile(**json.loads(line)) for line in lines]
 
 
+def calibration_and_report(files: Sequence[SourceFile]) -> tuple[list[SourceFile], list[SourceFile]]:
+    """Held-out files in two parts of about equal size, no project in both; a single project is split by files."""
+    sizes: Counter[str] = Counter()
+    for each in files:
+        sizes[each.project] += len(each.text)
+    if len(sizes) == 1:
+        return list(files[::2]), list(files[1::2] or files)
+    totals, part = [0, 0], dict[str, int]()
+    for project, size in sizes.most_common():
+        smaller = totals.index(min(totals))
+        part[project] = smaller
+        totals[smaller] += size
+    return [f for f in files if not part[f.project]], [f for f in files if part[f.project]]
+
+
 def _projects(
     directories: Sequence[Path], sites: Sequence[Path] | None, stdlib: bool, manifest: Manifest
 ) -> Iterator[Project]:
@@ -151,9 +166,11 @@ def _projects(
             manifest.refused[name] = "no permissive licence in its metadata"
             continue
         yield _installed(name, licence, distribution)
-    for directory in directories:
+    for number, directory in enumerate(directories, 1):
         root = directory.resolve()
-        yield Project(f"directory:{root.name}", "as given", root, tuple(sorted(root.rglob("*.py"))))
+        same = sum(d.resolve().name == root.name for d in directories)
+        name = f"directory:{root.name}" if same == 1 else f"directory:{root.name}-{number}"
+        yield Project(name, "as given", root, tuple(sorted(root.rglob("*.py"))))
 
 
 def _installed(name: str, licence: str, distribution: Distribution) -> Project:

@@ -10,11 +10,12 @@ _PERMISSIVE = re.compile(
     r"Python Software Foundation|Public Domain)\b",
     re.IGNORECASE,
 )
-_COPYLEFT = re.compile(
-    r"\b([AL]?GPL\w*|MPL|EPL|EUPL|CDDL|OSL|SSPL|BUSL|Mozilla|Affero|Lesser|Proprietary|Commercial|NVIDIA)\b"
-    r"|GNU General",
+_RESTRICTIVE = re.compile(
+    r"\b([AL]?GPL\w*|MPL|EPL|EUPL|CDDL|OSL|SSPL|BUSL|Mozilla|Affero|Lesser|Proprietary|Commercial|NVIDIA|"
+    r"NC|ND|LicenseRef|Educational|Non-?Commercial)\b|GNU General",
     re.IGNORECASE,
 )
+_SAYS_NOTHING = re.compile(r"License :: OSI Approved\s*$|^(dual|see|copyright|file:?)\b", re.IGNORECASE)
 
 
 def permissive_licence(distribution: Distribution) -> str | None:
@@ -26,11 +27,13 @@ def permissive_licence(distribution: Distribution) -> str | None:
 
 
 def classify(statements: list[str]) -> str | None:
-    """The first permissive name in `statements`, or None when there is none or one of them is copyleft."""
-    if any(_COPYLEFT.search(s) for s in statements):
+    """The first permissive name in `statements`; None where one of them is not permissive, or none says
+    anything."""
+    telling = [s for s in statements if not _SAYS_NOTHING.search(s)]
+    found = [_PERMISSIVE.search(s) for s in telling]
+    if not found or not all(found) or any(_RESTRICTIVE.search(s) for s in telling):
         return None
-    found = next((m for s in statements if (m := _PERMISSIVE.search(s))), None)
-    return found.group(1) if found else None
+    return found[0].group(1) if found[0] else None
 
 
 def _statements(metadata: PackageMetadata) -> list[str]:

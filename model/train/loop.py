@@ -24,7 +24,7 @@ from model.train.optimizer import Optimizers, learning_rate_scale
 from model.train.recipes import Recipe
 from model.train.report import Report
 from model.train.rows import GROUPS
-from model.train.state import RunState, load_state, save_state
+from model.train.state import RunState, identity, load_state, save_state
 from model.transformer import Attend, Transformer, masked
 
 
@@ -56,6 +56,7 @@ class Trainer:
     schedule: Schedule
     device: torch.device
     workers: int = 0
+    corpus: str = ""
     seconds: float = 0.0
     step: int = 0
     tokens: int = 0
@@ -75,7 +76,7 @@ class Trainer:
         """Continue from the folder's state, if there is one; raises ResumeError when it does not fit."""
         if not self.state_path.exists():
             return False
-        state = load_state(self.state_path, self._identity())
+        state = load_state(self.state_path, identity(self.recipe, self.corpus))
         self.network.load_state_dict(state.network)
         self.optimizers.load(state.optimizers)
         self.step, self.seconds, self.tokens = state.step, state.seconds, state.tokens
@@ -121,7 +122,8 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         if not math.isfinite(norm.item()):
             raise FloatingPointError(
-                f"the gradient is not finite at step {self.step}; resume with a lower rate"
+                f"the gradient is not finite at step {self.step}; the last save is whole: "
+                "lower the recipe's learning rates and start in another --out folder"
             )
         self.optimizers.step(learning_rate_scale(progress, recipe.warmup, recipe.decay))
         return losses
@@ -139,7 +141,7 @@ class Trainer:
     def save(self) -> None:
         network = {k: v.detach().cpu() for k, v in self.network.state_dict().items()}
         state = RunState(
-            self._identity(),
+            identity(self.recipe, self.corpus),
             self.step,
             self.seconds,
             self.tokens,
@@ -148,10 +150,6 @@ class Trainer:
             self.history,
         )
         save_state(self.state_path, state)
-
-    def _identity(self) -> dict[str, object]:
-        """What must be equal for a state to be continued: the recipe, as JSON keeps it."""
-        return json.loads(json.dumps(self.recipe.as_json()))
 
     def _log(self, entry: dict[str, object]) -> None:
         self.history.append(entry)

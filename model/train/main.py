@@ -50,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--benchmark", type=Path, action="append", default=[], help="JSON lines to keep out of it"
     )
-    parser.add_argument("--budget-seconds", type=float, help="wall clock for the training itself")
+    parser.add_argument(
+        "--budget-seconds",
+        type=float,
+        help="wall clock for everything: corpus, training, packaging, measuring",
+    )
     parser.add_argument("--steps", type=int, help="steps instead of the recipe's")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")

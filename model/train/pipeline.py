@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
+import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,11 @@ from model.train.corpus import SourceFile, build_corpus, read_half
 from model.train.loop import Schedule, Trainer
 from model.train.package import calibrate_and_report, package
 from model.train.recipes import RECIPES, Recipe
-from model.train.state import ResumeError, RunState, load_state
+from model.train.state import ResumeError, RunState, identity, load_state
 from model.train.vocabulary import train_tokenizer
 
 _TOKENIZER_FILES = 5_000
+_SHORTEST = 10.0
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
+    began = time.monotonic()
     out: Path = arguments.out or Path("runs") / recipe.name
     corpus: Path = arguments.corpus or out / "corpus"
     if not (corpus / "manifest.json").exists():
@@ -49,22 +54,45 @@ def _train(arguments: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
         files,
         tokenizer,
         out,
-        Schedule(arguments.steps or recipe.steps, arguments.budget_seconds),
+        Schedule(arguments.steps or recipe.steps),
         _device(arguments.device),
         arguments.workers,
+        corpus=_digest(corpus),
     )
     if trainer.resume():
         _say(f"continuing from step {trainer.step}")
+    evaluate: int = arguments.evaluate if read_half(corpus, "heldout") else 0
+    if arguments.budget_seconds:
+        left = arguments.budget_seconds - (time.monotonic() - began) - _time_to_measure(evaluate)
+        if left < _SHORTEST:
+            raise ValueError(
+                f"--budget-seconds {arguments.budget_seconds:.0f} leaves no time to train; "
+                "give more, or fewer cases with --evaluate"
+            )
+        trainer.schedule = Schedule(recipe.steps, trainer.seconds + left)
     trainer.fit()
-    return finish(recipe, out, corpus, arguments.evaluate)
+    return finish(recipe, out, corpus, evaluate)
+
+
+def _time_to_measure(cases: int) -> float:
+    """Seconds to keep for packaging and measuring; two cores and `tiny` took about one for each case."""
+    return 5 + 1.2 * cases
+
+
+def _digest(corpus: Path) -> str:
+    """What must be equal for a run to be continued: another corpus would give other rows."""
+    return hashlib.sha256((corpus / "manifest.json").read_bytes()).hexdigest()[:16]
 
 
 def finish(recipe: Recipe, out: Path, corpus: Path, evaluate: int) -> dict[str, Any]:
     """Package what a run has learned so far, with figures of `evaluate` held-out cases a task."""
-    state: RunState = load_state(out / "state.pt", json.loads(json.dumps(recipe.as_json())))
+    state: RunState = load_state(out / "state.pt", identity(recipe, _digest(corpus)))
     tokenizer = Tokenizer.load(out / "tokenizer.json")
-    folder = out / "checkpoint"
-    package(state, recipe, tokenizer, folder, corpus)
+    folder, fresh = out / "checkpoint", out / "checkpoint.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    package(state, recipe, tokenizer, fresh, corpus)
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)  # a kill before leaves the old checkpoint whole
     facts: dict[str, Any] = {"checkpoint": str(folder), "steps": state.step, "positions_seen": state.tokens}
     if state.history:
         facts["first_loss"] = state.history[0]["loss_causal"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from model.train.recipes import Recipe
 
 
 class ResumeError(Exception):
@@ -25,6 +28,11 @@ class RunState:
     network: dict[str, torch.Tensor]
     optimizers: list[dict[str, object]]
     history: list[dict[str, object]]
+
+
+def identity(recipe: Recipe, corpus: str) -> dict[str, object]:
+    """What must be equal for a state to be continued: the recipe as JSON keeps it, and the corpus's digest."""
+    return {**json.loads(json.dumps(recipe.as_json())), "corpus": corpus}
 
 
 def save_state(path: Path, state: RunState) -> None:
@@ -50,6 +58,7 @@ def load_state(path: Path, recipe: dict[str, object]) -> RunState:
     differing = sorted(k for k in {*recipe, *state.recipe} if recipe.get(k) != state.recipe.get(k))
     if differing:
         raise ResumeError(
-            f"{path} belongs to another recipe (different: {', '.join(differing)}); choose another --out folder"
+            f"{path} belongs to another recipe or corpus (different: {', '.join(differing)}); "
+            "choose another --out folder"
         )
     return state

@@ -127,7 +127,7 @@ def make_network() -> Callable[..., Transformer]:
 @pytest.fixture(scope="session")
 def small() -> ModelConfig:
     """A network without text: 24 control tokens and 40 others."""
-    return ModelConfig("small", 64, 16, 2, 4, 2, 8, 24, context=256, region_limit=64, block=8)
+    return ModelConfig("small", 64, 32, 2, 4, 2, 8, 32, context=256, region_limit=64, block=8)
 
 
 @pytest.fixture(scope="session")
@@ -149,4 +149,4 @@ def tokenizer(python_texts: list[str]) -> Tokenizer:
 @pytest.fixture(scope="session")
 def text_config(tokenizer: Tokenizer) -> ModelConfig:
     """The smallest network for real text."""
-    return ModelConfig("text", tokenizer.size, 16, 2, 2, 1, 8, 24, context=512, region_limit=160, block=16)
+    return ModelConfig("text", tokenizer.size, 32, 2, 4, 2, 8, 32, context=512, region_limit=160, block=16)

@@ -65,7 +65,7 @@ def test_an_engine_is_loaded_and_answers(whole: Path, backend: str) -> None:
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no model at .*nowhere.*--model"):
+    with pytest.raises(ModelError, match=r"no model at .*nowhere.*name a checkpoint folder"):
         open_checkpoint(tmp_path / "nowhere")
 
 
@@ -184,7 +184,7 @@ def test_a_damaged_graph(folder: Path) -> None:
 )
 def test_weights_of_another_shape(folder: Path, field: str, backend: str) -> None:
     """A config beside weights or a graph of another model is found when loading, not at the first request."""
-    change_config(folder, lambda d: d["model"].update({field: d["model"][field] + 1}))
+    change_config(folder, lambda d: d["model"].update({field: d["model"][field] * 2}))
     checkpoint = open_checkpoint(folder)
     with pytest.raises(ModelError, match=str(folder)):
         load_backend(checkpoint, backend, "cpu", 1)

@@ -16,7 +16,7 @@ from model.canvas import Canvas, before_end, count_text
 from model.decoders import Job, autoregress, edit, fill, speculate
 from model.policies import EntropyBound, Factor, FixedSteps, InsertDelete, Threshold, TokenEditing
 from model.sampler import Run, capacity
-from model.tokenizer import EOR, EOS, MASK, MID, NEW, OLD
+from model.tokenizer import EOR, EOS, FIRST_TEXT_ID, MASK, MID, NEW, OLD
 
 FILLS = {
     type(p).__name__: partial(fill, policy=p)
@@ -185,8 +185,22 @@ def test_no_decoder_needs_more_cache_than_it_was_given(exact: TorchBackend, job:
 
 def test_a_run_without_jobs_is_finished(exact: TorchBackend) -> None:
     run = Run(exact, [], autoregress)
+    assert not run.step()
+    assert run.is_finished
+
+
+def test_a_closed_run_keeps_what_it_computed(exact: TorchBackend) -> None:
+    """A stop in the middle leaves the prompt's rows for the next request, and takes no further job."""
+    store = PrefixStore(exact.new_cache)
+    jobs = [Job(list(range(FIRST_TEXT_ID, FIRST_TEXT_ID + 30)), limit=20, block=8)] * 3
+    run = Run(exact, jobs, partial(fill, policy=Threshold()), store, width=1)
+    assert run.step()
+    run.close()
+    run.close()
     assert run.is_finished
     assert not run.step()
+    assert len(run.lanes) == 1
+    assert store.borrow(jobs[0].prompt, 60).length == 29
 
 
 def test_canvas_tokens_end_at_the_first_mask_or_end() -> None:

@@ -176,5 +176,5 @@ def test_a_fresh_network_starts_as_its_embedding(
     ids = torch.tensor([[30, 31, 32]])
     for network, silent in ((Transformer(small), True), (make_network(small, 3), False)):
         rows, _ = network(ids, torch.arange(3)[None], ids < 0, masked(torch.ones(1, 3, 3, dtype=torch.bool)))
-        embedded = network.norm(torch.nn.functional.rms_norm(network.table(ids), (16,), None, 1e-6))
+        embedded = network.norm(torch.nn.functional.rms_norm(network.table(ids), (32,), None, 1e-6))
         assert torch.allclose(rows, embedded, atol=1e-5) is silent

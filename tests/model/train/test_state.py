@@ -110,6 +110,6 @@ def test_a_state_with_code_in_it_is_refused(tmp_path: Path) -> None:
 def test_a_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
     save_state(tmp_path / "state.pt", state(1))
     with pytest.raises(
-        ResumeError, match=r"another recipe \(different: extra, steps\); choose another --out"
+        ResumeError, match=r"another recipe or corpus \(different: extra, steps\); choose another --out"
     ):
         load_state(tmp_path / "state.pt", {**RECIPE, "steps": 4, "extra": 1})
