@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from lsp_server.cli import main
+from lsp_server.cli import FORWARDED, SUBCOMMANDS, main
+from model.request import Cost
 
 FAKE = ("--engine", "fake:completion=hello()")
 BROKEN = "def f(x)\r\n    return x\r\n"
@@ -131,3 +133,18 @@ def test_help_imports_nothing_heavy(arguments):
         check=True,
     )
     assert done.stdout.rstrip().endswith("[]")
+
+
+def test_what_an_answer_cost_is_said_in_one_form(tmp_path, capsys):
+    """The server's answers and `--json` have the same names."""
+    file = tmp_path / "a.py"
+    file.write_text("x = \n")
+    main(["complete", str(file), "--at", "1:5", "--json", *FAKE])
+    said = json.loads(capsys.readouterr().out)
+    assert said["cost"].keys() == Cost().as_json().keys()
+    assert "tokensPerForward" in said["cost"]
+
+
+def test_every_subcommand_exists():
+    for module, _ in (*SUBCOMMANDS.values(), *FORWARDED.values()):
+        assert find_spec(module), module
