@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,11 +106,26 @@ def test_an_accepted_edit_never_has_more_errors_and_leaves_the_rest(new: str, a:
         assert text.endswith(CODE[F.end :])
 
 
-def test_a_verdict_depends_on_the_text_and_not_on_what_was_typed_before() -> None:
-    """Error recovery reuses what was parsed before, and then cuts the same errors differently."""
-    tree = parse(CODE, "python")
-    for text in ("def f(a)\n", "def f(a):\n  )\n", CODE + "x = (\n", "(" + CODE, CODE.replace("(b):", "(b")):
-        tree = tree.edited(minimal_edits(tree.text, text))
-        for new in (text + "y = [\n", text.replace("a", "a a"), text.replace("(", "", 1)):
-            edits, regions = minimal_edits(text, new), (Span(0, len(text)),)
-            assert judge(text, tree, edits, regions) == judge(text, parse(text, "python"), edits, regions)
+@pytest.mark.parametrize(
+    ("language", "file", "edits"),
+    [
+        ("java", "Account.java", [Edit(656, 659, "="), Edit(734, 734, "'''")]),
+        (
+            "c",
+            "list.c",
+            [Edit(199, 199, ")"), Edit(652, 653, ":"), Edit(452, 453, "/*"), Edit(438, 439, "\n")],
+        ),
+    ],
+)
+def test_a_verdict_counts_errors_as_a_fresh_parse_does(language: str, file: str, edits: list[Edit]) -> None:
+    """Error recovery reuses what was parsed before, and then cuts the same text into other errors."""
+    tree = parse((Path(__file__).parent / "samples" / file).read_text(encoding="utf-8"), language)
+    for edit in edits[:-1]:
+        tree = tree.edited([edit])
+    new = tree.edited(edits[-1:])
+    fresh = parse(new.text, language).problem_count()
+    assert new.problem_count() != fresh  # or this case shows nothing
+    more = fresh - parse(tree.text, language).problem_count()
+    verdict = judge(tree.text, tree, edits[-1:], [Span(0, len(tree.text))])
+    assert verdict.ok == (more <= 0)
+    assert more <= 0 or verdict.reason.startswith(f"{more} more syntax")
