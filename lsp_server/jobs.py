@@ -291,9 +291,7 @@ class Worker:
 def _close(run: Run) -> None:
     """Let a run that nobody waits for any more keep or give back what it holds; an error in that concerns
     nobody."""
-    close: Callable[[], None] | None = getattr(run, "close", None)
-    if close is not None:
-        try:
-            close()
-        except Exception:
-            logger.exception("Closing a run failed.")
+    try:
+        run.close()
+    except Exception:
+        logger.exception("Closing a run failed.")

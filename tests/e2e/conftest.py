@@ -148,7 +148,7 @@ class Editor(LanguageClient):
 
     # documents
 
-    def open(self, text: str, uri: str = "file:///work/a.py", language: str = "python") -> str:
+    def open(self, text: str, uri: str = "file:///project/a.py", language: str = "python") -> str:
         self.text[uri], self.version[uri] = text, 1
         self.text_document_did_open(t.DidOpenTextDocumentParams(t.TextDocumentItem(uri, language, 1, text)))
         return uri

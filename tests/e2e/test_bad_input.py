@@ -58,7 +58,7 @@ async def test_binary_and_large_files_get_no_model_and_a_message(editor):
 async def test_secrets_never_reach_the_model(editor):
     await editor.start(*FAKE)
     await editor.ready()
-    uri = editor.open("TOKEN=", "file:///work/.env", "plaintext")
+    uri = editor.open("TOKEN=", "file:///project/.env", "plaintext")
     assert not (await editor.wait(editor.inline(uri, 6))).items
     assert any("ignore rule" in m for m in editor.messages)
     assert (await editor.debug("state")).runs == 0
@@ -96,15 +96,15 @@ async def test_a_document_closed_during_a_request(editor):
         ("redraft.server.fix", {}, "uri"),
         ("redraft.server.fix", {"uri": "file:///nowhere.py"}, "not open"),
         ("redraft.server.fix", {"uri": 5}, "uri"),
-        ("redraft.server.fix", {"uri": "file:///work/a.py"}, "range"),
+        ("redraft.server.fix", {"uri": "file:///project/a.py"}, "range"),
         (
             "redraft.server.fix",
-            {"uri": "file:///work/a.py", "range": {"start": 3}},
+            {"uri": "file:///project/a.py", "range": {"start": 3}},
             "missing or of the wrong",
         ),
-        ("redraft.server.fix", {"uri": "file:///work/a.py", "version": 7}, "has changed"),
-        ("redraft.server.refactorFile", {"uri": "file:///work/a.py"}, "instruction"),
-        ("redraft.server.refactorFile", {"uri": "file:///work/a.py", "speed": 9}, "does not know speed"),
+        ("redraft.server.fix", {"uri": "file:///project/a.py", "version": 7}, "has changed"),
+        ("redraft.server.refactorFile", {"uri": "file:///project/a.py"}, "instruction"),
+        ("redraft.server.refactorFile", {"uri": "file:///project/a.py", "speed": 9}, "does not know speed"),
     ],
 )
 async def test_unknown_commands_and_arguments_say_what_is_wrong(editor, command, argument, says):

@@ -229,7 +229,7 @@ async def test_what_the_engine_says_it_used_decides_what_is_stale(editor):
     await editor.ready()
     text = "def f(x)\n    y = x\n\n    return y\n"
     for marker, fits in (("return y", True), ("y = x", False)):
-        uri = editor.open(text, f"file:///work/{fits}.py")
+        uri = editor.open(text, f"file:///project/{fits}.py")
         answer = editor.command("redraft.server.fix", uri=uri, position={"line": 0, "character": 4})
         await editor.until_state(lambda s: s.pending == 1)
         at = editor.text[uri].index(marker)

@@ -37,7 +37,7 @@ async def test_tcp_serves_several_clients_around_one_engine(listen, make_editor)
         await editor.hello({"token": where["token"]})
         await editor.ready()
         editor.open(text)
-    uri = "file:///work/a.py"
+    uri = "file:///project/a.py"
     assert (await first.debug("text", uri=uri)).text == "a = "
     assert (await second.debug("text", uri=uri)).text == "bb = "
     await first.wait(first.shutdown_async(None))
