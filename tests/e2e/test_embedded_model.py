@@ -33,7 +33,13 @@ async def test_the_tour_shows_three_jobs():
     assert await tour(Console(file=shown, width=100)) == 0
     text = shown.getvalue()
     assert "server answered `initialize`" in text
-    assert text.count(" forwards, ") >= 2, text
+    assert text.count(" forwards, ") == 3, text
+    for written in (
+        "+        return MASK not in before_end(self.ids)",
+        "+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:",
+        "+        end = EOS if self.source is None else EOR",
+    ):
+        assert written in text, text
     for title in ("Inline completion", "Fix this function", "Refactor the file"):
         assert title in text
 
