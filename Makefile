@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 RECIPE ?= tiny
 SECONDS_TO_TRAIN ?= 3600
 
-.PHONY: help try test lint train bench clean gpu-train gpu-test gpu-bench
+.PHONY: help try test lint train bench clean gpu-wheels gpu-site gpu-train gpu-pack gpu-test gpu-bench
 
 help:
 	@echo "make try    set up (about 250 MB) and see Redraft complete, fix and refactor real code"
@@ -60,19 +60,42 @@ bench: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) runs build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-# On a machine with a GPU these use its own Python, which must have torch; nothing is installed.
-# CORPUS is a folder made by `redraft train corpus`; OUT keeps the run, which a second call continues.
+# On a machine with a GPU these use its own Python, which must have torch, onnx and onnxruntime. Where it has no
+# network, `make gpu-wheels` on another machine fetches what else is needed into wheels/, to be copied along.
+#   CORPUS        a folder made by `redraft train corpus`
+#   OUT           the run's folder; a second call continues what is there
+#   GPU_SECONDS   wall clock for everything: training, packaging, measuring
 GPU_PYTHON ?= python3
-CORPUS ?= corpus
-OUT ?= runs/base
+GPU_DEVICE ?= cuda
+GPU_RECIPE ?= base
+GPU_SITE ?= /tmp/redraft-site
 GPU_SECONDS ?= 1200
+GPU_EVALUATE ?= 200
+CORPUS ?= corpus
+OUT ?= runs/$(GPU_RECIPE)
+GPU_RUN := PYTHONPATH=$(GPU_SITE) $(GPU_PYTHON)
+GPU_NEEDS := tree-sitter tree-sitter-python rich markdown-it-py mdurl pygments psutil pathspec
+PLATFORMS := $(foreach p,manylinux_2_28 manylinux_2_27 manylinux_2_17 manylinux2014 manylinux1,--platform $(p)_x86_64)
 
-gpu-train:
-	$(GPU_PYTHON) -m lsp_server train base --device cuda --corpus $(CORPUS) --out $(OUT) \
-	  --budget-seconds $(GPU_SECONDS) --workers 12 --evaluate 500 --json
+gpu-wheels: | $(BIN)/python
+	@$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
+	  $(PLATFORMS) --constraint constraints.txt --dest wheels $(GPU_NEEDS)
 
-gpu-test:
-	REQUIRE_GPU=1 $(GPU_PYTHON) -m pytest -q -m gpu
+gpu-site:
+	@[ ! -d wheels ] || $(GPU_PYTHON) -m pip install --quiet --no-index --no-deps --upgrade --target $(GPU_SITE) wheels/*.whl
 
-gpu-bench:
-	$(GPU_PYTHON) -m lsp_server bench --backend torch --json
+gpu-train: gpu-site
+	$(GPU_RUN) -m lsp_server train $(GPU_RECIPE) --device $(GPU_DEVICE) --corpus $(CORPUS) --out $(OUT) \
+	  --budget-seconds $(GPU_SECONDS) --workers 12 --evaluate $(GPU_EVALUATE) --json
+
+# The checkpoint in pieces of 15 MB: `cat model.safetensors.* > model.safetensors` puts the weights together.
+gpu-pack:
+	mkdir -p $(OUT)/packed
+	cp $(OUT)/checkpoint/config.json $(OUT)/checkpoint/graph.onnx $(OUT)/checkpoint/tokenizer.json $(OUT)/checkpoint/README.md $(OUT)/packed/
+	split --bytes 15M $(OUT)/checkpoint/model.safetensors $(OUT)/packed/model.safetensors.
+
+gpu-test: gpu-site
+	REQUIRE_GPU=1 $(GPU_RUN) -m pytest -q -m gpu -p no:cacheprovider tests/model/test_gpu.py
+
+gpu-bench: gpu-site
+	$(GPU_RUN) -m lsp_server bench --backend torch --json
