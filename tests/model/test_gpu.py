@@ -34,6 +34,7 @@ def heads(device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return q.to(device), k.to(device), v.to(device)
 
 
+@pytest.mark.filterwarnings("ignore")  # that it is not compiled
 def test_flex_attention_follows_the_dense_mask(monkeypatch):
     """The rule written for FlexAttention is the dense mask's (not compiled: on CPU it may be slow)."""
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
