@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     forwarded = {name: entry for name, entry in FORWARDED.items() if _exists(entry[0])}
     if argv and argv[0] in forwarded:
         return _forward(argv[0], forwarded[argv[0]][0], argv[1:])
+    if not argv and sys.stdin.isatty():
+        argv = ["--help"]
     if not argv or argv[0] == "--stdio":  # editors start a bare server this way
         argv = ["serve", *argv]
     arguments = _parser(argv[0], forwarded).parse_args(argv)

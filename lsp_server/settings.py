@@ -55,7 +55,6 @@ class RefactorSettings:
     needs_confirmation: bool = False
     presets: tuple[str, ...] = (
         "Use `is None` instead of `== None`",
-        "Use literals for empty collections",
         "Use super() without arguments",
     )
 

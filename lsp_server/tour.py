@@ -7,7 +7,6 @@ and what it cost. The answers are the model's; where it has none, that is shown 
 from __future__ import annotations
 
 import asyncio
-import difflib
 import re
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pygls.lsp.client import LanguageClient
 from rich.console import Console
 from rich.text import Text
 
+from lsp_server.diffs import unified
 from model.editing.edit import Edit, apply
 from model.editing.source import LineIndex
 
@@ -224,10 +224,9 @@ def _show(console: Console, scene: Scene, after: str, cost: dict[str, Any], othe
     if after == scene.text:
         console.print(otherwise, style="yellow")
     else:
-        before_lines, after_lines = scene.text.splitlines(), after.splitlines()
-        names = (f"a/{scene.name}", f"b/{scene.name}")
-        for line in difflib.unified_diff(before_lines, after_lines, *names, n=2, lineterm=""):
-            console.print(Text(line, style=_STYLES.get(line[:1], "")))
+        lines = unified(scene.text.splitlines(True), after.splitlines(True), scene.name, context=2)
+        for line in lines:
+            console.print(Text(line.rstrip("\n"), style=_STYLES.get(line[:1], "")))
     if cost:
         forwards, tokens = cost["forwards"], cost["tokens"]
         console.print(

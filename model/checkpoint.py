@@ -32,12 +32,15 @@ class Decoding:
 
     tau_mask: float = 0.9
     tau_edit: float = 0.9
+    tau_refactor: float = 0.9
     tau_edit_mask: float = 0.5
     min_confidence: float = 0.0
     fill_limit: int = 64
     prefix: int = 256
     suffix: int = 64
     sections: int = 64
+    instructions: tuple[tuple[str, ...], ...] = ()
+    """The refactorings it does reliably, each in several phrasings; empty for a model that takes any instruction."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,9 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     try:
         config = ModelConfig.from_json(data["model"])
         known = {f.name for f in fields(Decoding)}
-        decoding = Decoding(**{k: v for k, v in data.get("decoding", {}).items() if k in known})
+        values = {k: v for k, v in data.get("decoding", {}).items() if k in known}
+        values["instructions"] = tuple(tuple(phrases) for phrases in values.get("instructions", ()))
+        decoding = Decoding(**values)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ModelError(f"{folder / 'config.json'}: {error}; restore or re-export the model") from error
     checkpoint = Checkpoint(folder, config, decoding, data.get("facts", {}))

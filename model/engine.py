@@ -24,10 +24,11 @@ from model.checkpoint import EMBEDDED, Checkpoint, Decoding, ModelError, open_ch
 from model.decoders import Job, autoregress, edit, fill, speculate
 from model.editing.edit import Edit
 from model.editing.region import EditRegion
+from model.editing.source import LineIndex
 from model.editing.syntax import try_parse
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import DeclinedError, Question, Reader
-from model.request import Complete, Cost, Progress, Proposal, Request
+from model.request import Complete, Cost, Fix, Progress, Proposal, Request, Task
 from model.sampler import Run as SamplerRun
 from model.sampler import Start
 from model.tokenizer import Tokenizer
@@ -52,7 +53,8 @@ class DiffusionEngine:
         self.reader = Reader(tokenizer, backend.config, decoding)
         self.store = PrefixStore(backend.new_cache)
         self._fill: Policy = fill_policy or Threshold(decoding.tau_mask)
-        self._edit = InsertDelete(decoding.tau_edit_mask, decoding.tau_edit)
+        self._fix = InsertDelete(decoding.tau_edit_mask, decoding.tau_edit)
+        self._refactor = InsertDelete(decoding.tau_edit_mask, decoding.tau_refactor)
         self._mode = mode
 
     @property
@@ -82,13 +84,15 @@ class DiffusionEngine:
         run.close()
         return proposal
 
-    def decoder(self, is_fill: bool) -> Start:
-        """How to decode in this engine's mode."""
+    def decoder(self, task: Task) -> Start:
+        """How to answer a task in this engine's mode."""
         if self._mode == "autoregressive":
             return autoregress
         if self._mode == "speculative":
             return speculate
-        return partial(fill, policy=self._fill) if is_fill else partial(edit, policy=self._edit)
+        if isinstance(task, Complete):
+            return partial(fill, policy=self._fill)
+        return partial(edit, policy=self._fix if isinstance(task, Fix) else self._refactor)
 
 
 class EngineRun:
@@ -112,7 +116,7 @@ class EngineRun:
             self._regions = engine.reader.regions(request, self._tree)
         except DeclinedError as declined:
             self._declined = str(declined)
-        decoder = engine.decoder(self._is_fill)
+        decoder = engine.decoder(request.task)
         self._sampler = SamplerRun(engine.backend, self._jobs(), decoder, engine.store)
 
     def _jobs(self) -> Iterator[Job]:
@@ -176,8 +180,20 @@ class EngineRun:
             why = f"every part is longer than {limit} tokens, which is the model's limit, or is not text"
             return Proposal("declined", message=f"{why}; select a few statements", cost=self.cost())
         nothing = "the model has no suggestion here" if self._is_fill else "the model would change nothing"
-        notes = [nothing, *self._notes(unread=0)]
+        notes = [nothing, *self._remaining_errors(), *self._notes(unread=0)]
         return Proposal("unchanged", message="; ".join(notes), cost=self.cost())
+
+    def _remaining_errors(self) -> list[str]:
+        """A syntax error in a region that was left alone, for a user who asked to have it fixed."""
+        if self._tree is None or not isinstance(self._request.task, Fix):
+            return []
+        errors = [
+            p.span for p in self._tree.errors() if any(r.span.touches(p.span.start) for r in self._regions)
+        ]
+        if not errors:
+            return []
+        line = LineIndex(self._request.document.text).line_at(errors[0].start) + 1
+        return [f"the syntax error in line {line} remains, since it is not sure enough of a repair"]
 
     def _notes(self, unread: int) -> list[str]:
         """What a user should know beside the edits."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model import prompt
 from model.checkpoint import Decoding
@@ -28,6 +28,7 @@ _MAX_WORDS = 64
 """Tokens of an instruction or a diagnostic's message."""
 _CONTROLS = 24
 """Room for a prompt's control tokens and the masks of one label."""
+_INSTRUCTION_WORD = re.compile(r"\w+|[=!]=")
 _HAS_CODE = re.compile(r"\w")
 
 
@@ -68,6 +69,7 @@ class Reader:
             found = self._refactored(document, task, tree)
         else:
             found = self._fixed(document, task, tree)
+        found = [_without_mark(region, document.text) for region in found]
         found = [region for region in found if _HAS_CODE.search(region.span.of(document.text))]
         if not found:
             raise DeclinedError("there is no code here")
@@ -89,9 +91,23 @@ class Reader:
         )
         if words > _MAX_WORDS:
             raise DeclinedError(f"the instruction is longer than {_MAX_WORDS} tokens; say it in fewer words")
+        known = self.decoding.instructions
+        if known and not any(_is_alike(task.instruction, phrase) for phrases in known for phrase in phrases):
+            listed = "; ".join(phrases[0] for phrases in known)
+            raise DeclinedError(f"this model knows only these refactorings: {listed}")
         text, size, limit = document.text, self._size, self.config.region_limit
         if task.span is None:
-            return list(regions.split_file(tree, text, size, limit))
+            pieces = regions.split_file(tree, text, size, limit)
+            # Broken code may hang together as one statement; blank lines still part it.
+            return [
+                part
+                for piece in pieces
+                for part in (
+                    [piece]
+                    if size(piece.span.of(text)) <= limit
+                    else regions.split(None, text, piece.span, size, limit)
+                )
+            ]
         chosen = regions.selection(text, task.span)
         if size(chosen.span.of(text)) <= limit:
             return [chosen]
@@ -109,7 +125,10 @@ class Reader:
             broken = regions.error_regions(tree) if tree is not None else ()
             found = next((region for region in broken if region.span.touches(task.span.start)), None)
         if found is None:
-            raise DeclinedError("there is no function, method or class at the cursor, and no syntax error")
+            blind = "" if tree is not None else "; without a grammar for this file only its layout can tell"
+            raise DeclinedError(
+                f"there is no function, method or class at the cursor, and no syntax error{blind}"
+            )
         if size(found.span.of(text)) <= limit:
             return [found]
         return _worth_fixing(regions.split(tree, text, found.span, size, limit), task.span, tree)
@@ -180,6 +199,19 @@ class Reader:
             return self.tokenizer.count(text) if limit // 4 < len(text) <= 16 * limit else len(text)
 
         return size
+
+
+def _is_alike(a: str, b: str) -> bool:
+    """Whether two instructions share at least half of their words."""
+    left, right = (set(_INSTRUCTION_WORD.findall(text.lower())) for text in (a, b))
+    return 2 * len(left & right) >= len(left | right) > 0
+
+
+def _without_mark(region: EditRegion, text: str) -> EditRegion:
+    """A byte order mark is no code: it stays outside the region."""
+    if region.span.start == 0 and text.startswith("\ufeff") and region.span.end > 0:
+        return replace(region, span=Span(1, region.span.end))
+    return region
 
 
 def _worth_fixing(pieces: Sequence[EditRegion], at: Span, tree: SyntaxTree | None) -> list[EditRegion]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lsp_server.commands.engine import UsageError, add_engine_arguments, load
+from lsp_server.diffs import unified
 from model.editing.edit import apply
 from model.editing.source import LineIndex
 from model.editing.syntax import language_of, try_parse
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--write", action="store_true", help="change the file instead of showing a diff")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--deadline", type=float, default=120.0, help="seconds to work (%(default)s)")
+    parser.add_argument("--deadline", type=seconds, default=120.0, help="seconds to work (%(default)s)")
     add_engine_arguments(parser)
 
 
@@ -52,6 +52,16 @@ def run(arguments: argparse.Namespace, make_task: Callable[[LineIndex], Task]) -
     else:
         show(arguments.file, text, after, proposal, written=written)
     return 0 if proposal.status in ("offered", "unchanged") else 1
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
 
 
 def read(file: Path) -> bytes:
@@ -102,9 +112,7 @@ def write(file: Path, before: bytes, after: bytes) -> None:
 
 def diff(file: Path, before: str, after: str) -> list[str]:
     """A unified diff, one string per line; only `\\n` ends a line, as `patch` has it."""
-    lines = difflib.unified_diff(
-        _LINE.findall(before), _LINE.findall(after), f"a/{file.name}", f"b/{file.name}"
-    )
+    lines = unified(_LINE.findall(before), _LINE.findall(after), file.name)
     result: list[str] = []
     for line in lines:
         result += [line.removesuffix("\n")] if line.endswith("\n") else [line, "\\ No newline at end of file"]
@@ -139,11 +147,8 @@ def show(file: Path, before: str, after: str, proposal: Proposal, *, written: bo
         style = next((styles[start] for start in styles if line.startswith(start)), "")
         console.print(Text(line, style=style))
     cost = proposal.cost
-    words = [proposal.message] if proposal.message else []
+    sys.stderr.write(f"{proposal.status}{': ' if proposal.message else ''}{proposal.message}\n")
     if written:
-        words.append(f"Wrote {file}.")
-    words.append(
-        f"{cost.forwards} forwards, {cost.tokens_per_forward:.1f} tokens per forward, "
-        f"{cost.milliseconds:.0f} ms."
-    )
-    sys.stderr.write(f"{proposal.status}: {' '.join(words)}\n")
+        sys.stderr.write(f"wrote {file}\n")
+    rate = f", {cost.tokens_per_forward:.1f} tokens per forward" if cost.tokens else ""
+    sys.stderr.write(f"({cost.forwards} forwards{rate}, {cost.milliseconds:.0f} ms)\n")

@@ -10,8 +10,8 @@ from model.request import Refactor
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     proposing.add_arguments(parser)
-    parser.add_argument("instruction", help="what to do, such as 'add type annotations'")
+    parser.add_argument("instruction", nargs="+", help="what to do, such as 'use super() without arguments'")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return proposing.run(arguments, lambda _: Refactor(arguments.instruction))
+    return proposing.run(arguments, lambda _: Refactor(" ".join(arguments.instruction)))

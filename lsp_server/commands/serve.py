@@ -20,8 +20,8 @@ TOKEN_VARIABLE = "REDRAFT_TOKEN"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--stdio", action="store_true", help="serve on stdin and stdout (the default)")
-    where.add_argument("--tcp", type=int, metavar="PORT", help="listen on a TCP port (0: any free one)")
-    where.add_argument("--ws", type=int, metavar="PORT", help="listen for WebSockets (0: any free port)")
+    where.add_argument("--tcp", type=port, metavar="PORT", help="listen on a TCP port (0: any free one)")
+    where.add_argument("--ws", type=port, metavar="PORT", help="listen for WebSockets (0: any free port)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
         "--token",
@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--debug", action="store_true", help="answer redraft/debug requests")
     add_engine_arguments(parser)
+
+
+def port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a number from 0 (any free one) to 65535")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:

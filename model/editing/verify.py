@@ -5,6 +5,8 @@ Knows syntax and regions; knows nothing of where the edits come from.
 
 from __future__ import annotations
 
+import ast
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -49,7 +51,21 @@ def judge(
         return Verdict(False, wrong)
     if old_tree is None:
         return Verdict(True, "syntax not checked: no grammar")
-    return _judge_syntax(old_tree, edits)
+    verdict = _judge_syntax(old_tree, edits)
+    if verdict.ok and old_tree.language == "python" and is_python(old_text) and not is_python(new_text):
+        return Verdict(False, "Python could not read the result")
+    return verdict
+
+
+def is_python(text: str) -> bool:
+    """Whether Python's own parser accepts `text`. The grammar is more lenient, above all of indentation."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text.removeprefix("\ufeff"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _judge_syntax(old_tree: SyntaxTree, edits: Sequence[Edit]) -> Verdict:

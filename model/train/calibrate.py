@@ -1,12 +1,13 @@
 """Thresholds of a trained checkpoint, chosen on held-out files that the report does not use.
 
-One edit threshold for all tasks, the largest share of exact fixes while intact functions stay intact; a fill
-threshold as low as quality allows; and a confidence below which completions are not shown.
+Edit thresholds for fixes and for refactorings, each with the most exact edits while code that needs none is left
+alone; a fill threshold as low as quality allows; a confidence below which completions are not shown unasked; and
+which refactorings are done reliably enough to be offered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from model.backends.interface import Backend
@@ -22,11 +23,14 @@ from model.eval.cases import (
 )
 from model.eval.heldout import score
 from model.tokenizer import Tokenizer
+from model.train.codemods import CODEMODS
 from model.train.corpus import SourceFile
 
 _EDIT_GRID = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.995)
 _MASK_GRID = (0.5, 0.6, 0.7, 0.8, 0.9)
-_INTACT = 0.97
+_INTACT, _NEEDLESS = 0.97, 0.95
+_RELIABLE = 0.7
+"""Share of exact answers from which a refactoring is offered."""
 _HIDDEN_SHARE = 0.3
 """Share of completions that the confidence threshold keeps back: the least sure ones."""
 
@@ -35,27 +39,45 @@ def calibrate(
     network: Backend, tokenizer: Tokenizer, decoding: Decoding, files: Sequence[SourceFile], count: int
 ) -> Decoding:
     """`decoding` with the thresholds that suit `network` best; `count` cases for each choice."""
-    broken = [*broken_functions(files, count, seed=1), *refactorings(files, count // 2, seed=1)]
-    intact = [*intact_functions(files, count, seed=1), *needless_refactorings(files, count, seed=1)]
-    decoding = replace(decoding, tau_edit=_edit_threshold(network, tokenizer, decoding, broken, intact))
+
+    def engine(changed: Decoding) -> DiffusionEngine:
+        return DiffusionEngine(network, tokenizer, changed)
+
+    broken, intact = broken_functions(files, count, seed=1), intact_functions(files, count, seed=1)
+    tau = _threshold(lambda t: engine(replace(decoding, tau_edit=t)), broken, intact, _INTACT)
+    decoding = replace(decoding, tau_edit=tau)
+    decoding = _refactoring(engine, decoding, files, count)
     holes = completions(files, count, seed=1)
     decoding = replace(decoding, tau_mask=_mask_threshold(network, tokenizer, decoding, holes))
-    engine = DiffusionEngine(network, tokenizer, replace(decoding, min_confidence=0.0))
-    sure = sorted(p.confidence for p in (engine.propose(c.request) for c in holes) if p.status == "offered")
+    shown = engine(replace(decoding, min_confidence=0.0))
+    sure = sorted(p.confidence for p in (shown.propose(c.request) for c in holes) if p.status == "offered")
     floor = sure[int(len(sure) * _HIDDEN_SHARE)] if sure else 0.0
     return replace(decoding, min_confidence=round(floor, 3))
 
 
-def _edit_threshold(
-    network: Backend, tokenizer: Tokenizer, decoding: Decoding, broken: Sequence[Case], intact: Sequence[Case]
+def _refactoring(
+    engine: Callable[[Decoding], DiffusionEngine], decoding: Decoding, files: Sequence[SourceFile], count: int
+) -> Decoding:
+    """A threshold of its own, since who asks for a change wants it made, and the refactorings that are done
+    reliably with it; all of them where none is."""
+    decoding = replace(decoding, instructions=())
+    wanted, needless = refactorings(files, count, seed=1), needless_refactorings(files, count, seed=1)
+    tau = _threshold(lambda t: engine(replace(decoding, tau_refactor=t)), wanted, needless, _NEEDLESS)
+    decoding = replace(decoding, tau_refactor=tau)
+    found = score(engine(decoding), wanted)
+    reliable = [c for c in CODEMODS if c.name in found and found[c.name].exact >= _RELIABLE]
+    return replace(decoding, instructions=tuple(tuple(c.phrasings) for c in reliable))
+
+
+def _threshold(
+    engine: Callable[[float], DiffusionEngine], wanted: Sequence[Case], unwanted: Sequence[Case], floor: float
 ) -> float:
-    """The threshold with the most exact edits among those that leave intact code alone often enough; where
-    none does, the one that leaves it alone most often."""
+    """The threshold with the most exact edits among those that leave code alone often enough where nothing is
+    to be done; where none does, the one that leaves it alone most often."""
     found: list[tuple[float, float, float]] = []
     for tau in _EDIT_GRID:
-        engine = DiffusionEngine(network, tokenizer, replace(decoding, tau_edit=tau))
-        left_alone = score(engine, intact)["all"].exact
-        found.append((min(left_alone, _INTACT), score(engine, broken)["all"].exact, tau))
+        left_alone = score(engine(tau), unwanted)["all"].exact
+        found.append((min(left_alone, floor), score(engine(tau), wanted)["all"].exact, tau))
     return max(found)[2]
 
 

@@ -24,8 +24,9 @@ def main(argv: Sequence[str]) -> int:
         from model.train.pipeline import run
     except ImportError as error:
         message = (
-            f"redraft train: training needs the extra `train` ({error}); run: pip install 'redraft[train]'"
+            f"redraft train: training needs the extra `train` ({error}); in a checkout run `make train`,"
         )
+        message += f" otherwise {sys.executable} -m pip install 'redraft[train]'"
         print(message, file=sys.stderr)
         return 2
     return run(arguments)

@@ -55,7 +55,7 @@ def calibrate_and_report(
     decoding = calibrate(network, tokenizer, checkpoint.decoding, calibration, max(8, count // 4))
     facts = _facts(state, recipe)
     facts["report_projects"] = sorted({f.project for f in report})
-    shown = replace(decoding, min_confidence=0.0)
+    shown = replace(decoding, min_confidence=0.0, instructions=())
     facts["heldout"] = evaluate(DiffusionEngine(network, tokenizer, shown), report, count)
     holes, broken = completions(report, count, seed=7), broken_functions(report, 100, seed=7)
     modes: tuple[Mode, ...] = ("autoregressive", "speculative")
@@ -137,7 +137,8 @@ def _measured(decoding: Decoding, facts: dict[str, Any]) -> list[str]:
     return [
         "## On held-out projects",
         "",
-        f"Thresholds (chosen on the other held-out projects): mask {decoding.tau_mask}, edit {decoding.tau_edit}, "
+        f"Thresholds (chosen on the other held-out projects): mask {decoding.tau_mask}, fix {decoding.tau_edit}, "
+        f"refactor {decoding.tau_refactor}, "
         f"shown unasked from confidence {decoding.min_confidence}. "
         f"Figures are of {', '.join(facts['report_projects'])}; "
         "*exact* for `intact` and `needless` means left alone.",

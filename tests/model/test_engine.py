@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -492,3 +493,28 @@ def test_a_long_instruction_is_declined(built: Built) -> None:
     proposal = ask(built(), GOOD, Refactor("please " * 200))
     assert proposal.status == "declined"
     assert "fewer words" in proposal.message
+
+
+def test_unknown_instructions_are_declined_by_a_model_that_knows_few(built: Built) -> None:
+    known = replace(DEFAULTS, instructions=(("Use `is None` instead of `== None`", "compare by identity"),))
+    engine = built(lambda old: old.replace("==", "is"), decoding=known)
+    text = "def f(x):\n    return x == None\n"
+    for words in ("use is None", "Use is None instead of == None", "compare by identity"):
+        assert ask(engine, text, Refactor(words)).status == "offered"
+    for words in ("", "do nothing", "make it faster", "translate comments to German"):
+        declined = ask(engine, text, Refactor(words))
+        assert declined.status == "declined"
+        assert "Use `is None` instead" in declined.message
+
+
+def test_a_byte_order_mark_stays(built: Built) -> None:
+    text = "\ufeffdef f(x):\n    return x == None\n"
+    proposal = ask(built(lambda old: old.replace("==", "is")), text, Fix(at(text, "return")))
+    assert apply(proposal.edits, text) == text.replace("==", "is")
+
+
+def test_a_remaining_syntax_error_is_named(built: Built) -> None:
+    text = "def f(x:\n    return x\n"
+    proposal = ask(built(), text, Fix(at(text, "return")))
+    assert proposal.status == "unchanged"
+    assert "line 1 remains" in proposal.message

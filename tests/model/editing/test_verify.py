@@ -129,3 +129,22 @@ def test_a_verdict_counts_errors_as_a_fresh_parse_does(language: str, file: str,
     verdict = judge(tree.text, tree, edits[-1:], [Span(0, len(tree.text))])
     assert verdict.ok == (more <= 0)
     assert more <= 0 or verdict.reason.startswith(f"{more} more syntax")
+
+
+def test_python_must_still_parse_where_it_did():
+    """The grammar accepts a body at column 0; Python does not."""
+    text = "class A:\n    def f(self, x):\n        self.x = x\n"
+    start = text.index("        self.x")
+    edits = [Edit(start, start + 8, "")]
+    tree = parse(text, "python")
+    assert tree.edited(edits).problem_count() == 0
+    verdict = judge(text, tree, edits, [Span(0, len(text))])
+    assert not verdict.ok
+    assert "Python" in verdict.reason
+
+
+def test_broken_python_may_stay_broken():
+    text = "def f(:\n    return 1\n\nx = 1\n"
+    at = text.index("x = 1")
+    edits = [Edit(at, at + 5, "y = 1")]
+    assert judge(text, parse(text, "python"), edits, [Span(0, len(text))]).ok
