@@ -162,12 +162,12 @@ def scenes() -> tuple[Scene, Scene, Scene]:
     header = re.search(r"def common_prefix\(.*\) -> int(:)\n", cache)
     assert header is not None
     broken = cache[: header.start(1)] + cache[header.end(1) :]
-    questions = (_SOURCES / "questions.py").read_text("utf-8")
-    old = re.sub(r"\bis None\b", "== None", questions)
+    progress = (_SOURCES.parent / "lsp_server" / "progress.py").read_text("utf-8")
+    old = re.sub(r"\bis not None\b", "!= None", re.sub(r"\bis None\b", "== None", progress))
     return (
         Scene("Inline completion at a cursor", "canvas.py", cut, cursor),
         Scene("Fix this function: the header has lost its colon", "cache.py", broken, header.start(1) - 4),
-        Scene(f"Refactor the file: “{_INSTRUCTION}”", "questions.py", old, 0),
+        Scene(f"Refactor the file: “{_INSTRUCTION}”", "progress.py", old, 0),
     )
 
 

@@ -37,7 +37,7 @@ async def test_the_tour_shows_three_jobs():
     for written in (
         "+        return MASK not in before_end(self.ids)",
         "+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:",
-        "+        end = EOS if self.source is None else EOR",
+        "+        if window is None or not window.work_done_progress:",
     ):
         assert written in text, text
     for title in ("Inline completion", "Fix this function", "Refactor the file"):
