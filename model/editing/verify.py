@@ -52,7 +52,8 @@ def judge(
     if old_tree is None:
         return Verdict(True, "syntax not checked: no grammar")
     verdict = _judge_syntax(old_tree, edits)
-    if verdict.ok and old_tree.language == "python" and is_python(old_text) and not is_python(new_text):
+    # The new text first: it nearly always parses, and then the old one need not be read.
+    if verdict.ok and old_tree.language == "python" and not is_python(new_text) and is_python(old_text):
         return Verdict(False, "Python could not read the result")
     return verdict
 
