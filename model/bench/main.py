@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         server = measure_server()
         requests = measure_requests(arguments.model, arguments.backend, arguments.count)
-    except (ModelError, EOFError) as error:
+    except (ModelError, EOFError, ValueError) as error:
         print(f"redraft bench: {error}", file=sys.stderr)
         return 2
     machine = {"cores": psutil.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 2**30)}

@@ -40,7 +40,7 @@ def measure_requests(model: str | None, backend: str, count: int = 40) -> list[R
     result.append(_measure(engine, "completion, typing", _typing(documents[0], count)))
     result.append(_measure(engine, "fix", _fixes(documents, count)))
     smallest = min(documents, key=lambda d: len(d.text))
-    whole = [Request(smallest, Refactor("use literals for empty collections"))] * 3
+    whole = [Request(smallest, Refactor("Use `is None` instead of `== None`"))] * 3
     result.append(_measure(engine, f"refactor, {smallest.text.count(chr(10))} lines", whole))
     return result
 
@@ -96,8 +96,11 @@ def _measure(
         if cold:
             engine.store.clear()
         began = time.perf_counter()
-        cost = engine.propose(request).cost
+        proposal = engine.propose(request)
         times.append((time.perf_counter() - began) * 1000)
+        if proposal.status == "declined":  # it would pass for a fast answer
+            raise ValueError(f"{name}: the model declined ({proposal.message})")
+        cost = proposal.cost
         forwards, tokens = forwards + cost.forwards, tokens + cost.tokens
     p95 = quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
     return RequestFigures(
