@@ -10,7 +10,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from model.train.corpus import SourceFile
 from model.train.data import PackedRows, batches
 from model.train.optimizer import Optimizers, learning_rate_scale
 from model.train.recipes import Recipe
+from model.train.refactorings.pairs import Pair
 from model.train.report import Report
 from model.train.rows import GROUPS
 from model.train.state import RunState, identity, load_state, save_state
@@ -57,6 +58,7 @@ class Trainer:
     device: torch.device
     workers: int = 0
     corpus: str = ""
+    pairs: Sequence[Pair] = ()
     seconds: float = 0.0
     step: int = 0
     tokens: int = 0
@@ -86,7 +88,7 @@ class Trainer:
     def fit(self, on_step: Callable[[int, Losses], None] = lambda step, losses: None) -> None:
         report = Report(self.recipe, self.device, len(GROUPS))
         began, saved = time.monotonic() - self.seconds, time.monotonic()
-        data = PackedRows(self.files, self.tokenizer, self.recipe)
+        data = PackedRows(self.files, self.tokenizer, self.recipe, self.pairs)
         stream = batches(
             data,
             self.step,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from model.train.refactorings.refactoring import Refactoring
 
 
-def _entry(name: str, rules: str, *phrasings: str) -> Refactoring:
-    return Refactoring(name, phrasings, tuple(rules.split()))
+def _entry(name: str, rules: str, *phrasings: str, settings: tuple[str, ...] = ()) -> Refactoring:
+    return Refactoring(name, phrasings, tuple(rules.split()), settings)
 
 
 LINTED = (
@@ -113,7 +113,12 @@ LINTED = (
         "empty_literals", "C408",
         "Use literals for empty collections", "Replace dict() and list() with {} and []",
         "use [] and {} instead of list() and dict()", "prefer empty literals",
+        settings=("lint.flake8-comprehensions.allow-dict-calls-with-keyword-arguments=true",),
+    ),
+    _entry(
+        "dict_literals", "C408",
         "Rewrite dict() calls as literals", "write collection literals rather than calls",
+        "Turn dict(a=1) into a dictionary literal", "use braces instead of dict calls with keywords",
     ),
     _entry(
         "unused_variables", "F841",
@@ -152,7 +157,8 @@ LINTED = (
     ),
     _entry(
         "membership_test", "E713 E714",
-        "Use `not in` and `is not`", "replace `not x in y` with `x not in y`", "Write the negated membership test as not in",
+        "Use `not in` and `is not`", "replace `not x in y` with `x not in y`",
+        "Write the negated membership test as not in",
         "use the not in operator",
     ),
     _entry(
@@ -182,7 +188,8 @@ LINTED = (
     ),
     _entry(
         "plain_encode", "UP012 UP018",
-        "Use native literals", 'replace str("") and encode("utf-8") by literals', "Simplify redundant encode and str calls",
+        "Use native literals", 'replace str("") and encode("utf-8") by literals',
+        "Simplify redundant encode and str calls",
         "remove the unnecessary utf-8 argument or call",
     ),
     _entry(
@@ -212,7 +219,8 @@ LINTED = (
     ),
     _entry(
         "mutable_defaults", "B006",
-        "Do not use mutable default arguments", "replace mutable defaults with None", "Fix the mutable default argument",
+        "Do not use mutable default arguments", "replace mutable defaults with None",
+        "Fix the mutable default argument",
         "use None as the default and create the list inside",
     ),
     _entry(
@@ -267,7 +275,8 @@ LINTED = (
     ),
     _entry(
         "key_check", "RUF019",
-        "Replace the key check with get", "use d.get(k) instead of `k in d and d[k]`", "Simplify the unnecessary key check",
+        "Replace the key check with get", "use d.get(k) instead of `k in d and d[k]`",
+        "Simplify the unnecessary key check",
         "drop the redundant membership test",
     ),
     _entry(
@@ -292,7 +301,8 @@ LINTED = (
     ),
     _entry(
         "lambda_to_def", "E731",
-        "Use def instead of assigning a lambda", "turn the lambda into a function", "Replace the assigned lambda with a def",
+        "Use def instead of assigning a lambda", "turn the lambda into a function",
+        "Replace the assigned lambda with a def",
         "write a named function rather than a lambda",
     ),
     _entry(

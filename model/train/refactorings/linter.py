@@ -25,8 +25,7 @@ from model.train.slips.python import syntax_error
 _OPTIONS = ("--isolated", "--no-cache", "--target-version", "py311", "--quiet")
 _FINDING = re.compile(r"(?m)^(?:.*[/\\])?(\d+)\.py:(\d+):\d+: ([A-Z]+\d+) ")
 
-_LINE = re.compile(r"(?m)^([ \t]*)(\S).*$")
-_HEADER = re.compile(r"((?:async[ ]+)?(?:def|class)[ ]+\w+)")
+_HEADER = re.compile(r"(?m)^([ \t]*)(?:async[ ]+)?(?:def|class)[ ]+\w+")
 
 
 class LinterMissingError(RuntimeError):
@@ -46,20 +45,23 @@ class Linter:
 
     def __init__(self, refactorings: Sequence[Refactoring]) -> None:
         self.refactorings = [r for r in refactorings if r.rules]
-        self._kind = {rule: r.name for r in self.refactorings for rule in r.rules}
+        self._kinds: dict[str, list[str]] = defaultdict(list)
+        for refactoring in self.refactorings:
+            for rule in refactoring.rules:
+                self._kinds[rule].append(refactoring.name)
         self._command = _find_ruff()
 
     @contextmanager
     def workplace(self, texts: Sequence[str]) -> Iterator[Workplace]:
         """A temporary folder with `texts` as files; they are known by their index."""
         with tempfile.TemporaryDirectory(prefix="redraft-pairs-") as folder:
-            yield Workplace(Path(folder), texts, self._command, self._kind)
+            yield Workplace(Path(folder), texts, self._command, self._kinds)
 
 
 class Workplace:
     """Copies of files to report on and to fix."""
 
-    def __init__(self, folder: Path, texts: Sequence[str], command: str, kinds: dict[str, str]) -> None:
+    def __init__(self, folder: Path, texts: Sequence[str], command: str, kinds: dict[str, list[str]]) -> None:
         self._folder, self._texts, self._command, self._kinds = folder, texts, command, kinds
         self._write("all", range(len(texts)))
 
@@ -68,8 +70,8 @@ class Workplace:
         options = ["--select", ",".join(self._kinds), "--output-format", "concise"]
         found: dict[int, list[Finding]] = defaultdict(list)
         for match in _FINDING.finditer(self._run("all", *options)):
-            if match.group(3) in self._kinds:
-                found[int(match.group(1))].append(Finding(self._kinds[match.group(3)], int(match.group(2))))
+            for kind in self._kinds.get(match.group(3), ()):
+                found[int(match.group(1))].append(Finding(kind, int(match.group(2))))
         return found
 
     def fixed(self, refactoring: Refactoring, files: Sequence[int]) -> dict[int, str]:
@@ -77,7 +79,8 @@ class Workplace:
         if not files:
             return {}
         self._write("one", files)
-        self._run("one", "--select", ",".join(refactoring.rules), "--fix-only", "--unsafe-fixes")
+        options = [option for setting in refactoring.settings for option in ("--config", setting)]
+        self._run("one", "--select", ",".join(refactoring.rules), "--fix-only", "--unsafe-fixes", *options)
         after = {i: self._path("one", i).read_text("utf-8") for i in files}
         return {i: text for i, text in after.items() if text != self._texts[i]}
 
@@ -119,29 +122,41 @@ def aligned_definitions(before: str, after: str, longest: int) -> list[tuple[Spa
 def outline(text: str) -> list[tuple[str, Span]]:
     """The headers of a Python file's definitions and the spans they reach to, by indentation alone: a hundred
     times faster than a parser, and wrong where a string has lines further left. Check that what you use parses."""
-    found: list[tuple[str, int, int]] = []
-    open_: list[tuple[int, int]] = []  # indentation and index in `found` of the definitions around a line
-    ends: dict[int, int] = {}
-    decorated = -1
-    last = 0
-    for match in _LINE.finditer(text):
-        indent = len(match.group(1))
-        if match.group(2) not in ")]}#":
-            while open_ and indent <= open_[-1][0]:
-                ends[open_.pop()[1]] = last
-            header = _HEADER.match(text, match.start(2))
-            if match.group(2) == "@":
-                decorated = match.start() if decorated < 0 else decorated
-            elif header:
-                open_.append((indent, len(found)))
-                found.append((header.group(1), indent, match.start() if decorated < 0 else decorated))
-            if match.group(2) != "@":
-                decorated = -1
-        if match.group(2) != "#" or (open_ and indent > open_[-1][0]):
-            last = match.end()
-    for _, index in open_:
-        ends[index] = last
-    return [(f"{indent} {name}", Span(start, ends[i])) for i, (name, indent, start) in enumerate(found)]
+    found: list[tuple[str, Span]] = []
+    for header in _HEADER.finditer(text):
+        indent = header.group(1)
+        # Brackets that close the header's parameters stand as far left as the header, and comments anywhere.
+        further_left = _line_left_of(len(indent)).search(text, header.end())
+        end = header.end() + len(text[header.end() : further_left.start() if further_left else None].rstrip())
+        while (line := text.rfind("\n", 0, end) + 1) > header.end() and _is_comment_left_of(
+            text[line:end], indent
+        ):
+            end = header.end() + len(text[header.end() : line].rstrip())
+        found.append((header.group(), Span(_decorated(text, header.start(), indent), end)))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _line_left_of(column: int) -> re.Pattern[str]:
+    """A line of code that starts at `column` or further left."""
+    return re.compile(rf"\n(?=[ \t]{{0,{column}}}[^\s)\]}}#])")
+
+
+def _is_comment_left_of(line: str, indent: str) -> bool:
+    code = line.lstrip()
+    return code.startswith("#") and len(line) - len(code) <= len(indent)
+
+
+def _decorated(text: str, start: int, indent: str) -> int:
+    """Where the decorators of the definition that starts at `start` begin."""
+    while start:
+        line = text.rfind("\n", 0, start - 1) + 1
+        if text.startswith(f"{indent})", line):  # the end of a decorator of several lines
+            line = text.rfind(f"\n{indent}@", 0, line) + 1
+        if not text.startswith(f"{indent}@", line):
+            break
+        start = line
+    return start
 
 
 def _find_ruff() -> str:

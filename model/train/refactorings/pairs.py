@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -18,17 +18,19 @@ from pathlib import Path
 
 from model.editing.source import Span
 from model.train.corpus import SourceFile, read_half
-from model.train.refactorings.linter import Finding, Linter, aligned_definitions
 from model.train.refactorings.linted import LINTED
+from model.train.refactorings.linter import Finding, Linter, aligned_definitions
 from model.train.refactorings.refactoring import Refactoring
 
 FILE_NAME = "refactorings.jsonl.gz"
 _CHUNK = 600
 """Files that are checked at a time."""
+_FILES = 10_000
+"""Files of a half that are read: a sample large enough for what is common, in minutes."""
 _SHORTEST, _LONGEST = 30, 2_000
 """Characters of a region; the longest is what 384 tokens hold at most."""
 _A_PROJECT = 150
-_MOST = {"train": 4_000, "heldout": 800}
+_MOST = {"train": 3_000, "heldout": 500}
 """Pairs of one refactoring from a project and in all, so that no large project and no common rule dominates."""
 
 
@@ -74,55 +76,63 @@ def build_pairs(
     unfinished = corpus / f"{FILE_NAME}.part"
     with gzip.open(unfinished, "wt", encoding="utf-8") as out:
         for half, most in _MOST.items():
-            files = read_half(corpus, half)
-            kept = _limited(find_pairs(files, linter, lambda done, h=half, n=len(files): say(f"{h}: {done} of {n} files")), most)
-            counts[half] = Counter(pair.kind for pair in kept)
-            for pair in kept:
+            pairs = find_pairs(
+                read_half(corpus, half), linter, most, lambda done, h=half: say(f"{h}: {done}")
+            )
+            counts[half] = Counter(pair.kind for pair in pairs)
+            for pair in pairs:
                 out.write(json.dumps({"half": half, **asdict(pair)}) + "\n")
     unfinished.replace(corpus / FILE_NAME)
     return counts
 
 
 def find_pairs(
-    files: Sequence[SourceFile], linter: Linter, progress: Callable[[int], None] = lambda _: None
-) -> Iterator[Pair]:
-    """Every pair of every refactoring in `files`."""
-    for at in range(0, len(files), _CHUNK):
-        chunk = files[at : at + _CHUNK]
-        with linter.workplace([f.text for f in chunk]) as work:
-            found = work.findings()
-            for refactoring in linter.refactorings:
-                flagged = [i for i, each in found.items() if any(f.kind == refactoring.name for f in each)]
-                for i, fixed in work.fixed(refactoring, flagged).items():
-                    yield from _pairs_of(refactoring.name, chunk[i], fixed, found[i])
-        progress(at + len(chunk))
+    files: Sequence[SourceFile],
+    linter: Linter,
+    most: int = 10**9,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Pair]:
+    """Up to `most` pairs of each refactoring in `files`, `_A_PROJECT` of a project among them, each result once;
+    by refactoring. What is common is found in a part of the files, what is rare is looked for in up to `_FILES`."""
+    # In an order that has nothing to do with the names: the first files are a sample of all.
+    order = sorted(
+        range(len(files)), key=lambda i: sha256(f"{files[i].project}/{files[i].path}".encode()).digest()
+    )[:_FILES]
+    found: dict[str, list[Pair]] = {r.name: [] for r in linter.refactorings}
+    seen: set[tuple[str, str]] = set()
+    of_project: Counter[tuple[str, str]] = Counter()
+    for at in range(0, len(order), _CHUNK):
+        chunk = [files[i] for i in order[at : at + _CHUNK]]
+        wanted = [r for r in linter.refactorings if len(found[r.name]) < most]
+        for pair in _of_chunk(chunk, linter, wanted):
+            key = pair.kind, pair.project
+            if (pair.kind, pair.after) not in seen and of_project[key] < _A_PROJECT:
+                seen.add((pair.kind, pair.after))
+                of_project[key] += 1
+                found[pair.kind].append(pair)
+        progress(f"{at + len(chunk)} of {len(order)} files, {sum(map(len, found.values()))} pairs")
+    return [pair for each in found.values() for pair in each[:most]]
+
+
+def _of_chunk(files: Sequence[SourceFile], linter: Linter, wanted: Sequence[Refactoring]) -> Iterator[Pair]:
+    with linter.workplace([f.text for f in files]) as work:
+        findings = work.findings()
+        for refactoring in wanted:
+            flagged = [i for i, each in findings.items() if any(f.kind == refactoring.name for f in each)]
+            for i, fixed in work.fixed(refactoring, flagged).items():
+                yield from _pairs_of(refactoring.name, files[i], fixed, findings[i])
 
 
 def _pairs_of(kind: str, file: SourceFile, fixed: str, findings: Sequence[Finding]) -> Iterator[Pair]:
     for span, after in aligned_definitions(file.text, fixed, _LONGEST):
         before = span.of(file.text)
-        if not _SHORTEST <= len(before) or after == before or before.count("#") > after.count("#"):
+        if not len(before) >= _SHORTEST or after == before or before.count("#") > after.count("#"):
             continue
         first = file.text.count("\n", 0, span.start) + 1
         last = first + before.count("\n")
         others = sorted({f.kind for f in findings if first <= f.row <= last and f.kind != kind})
         check = zlib.crc32(before.encode("utf-8", "surrogatepass"))
         yield Pair(kind, file.project, file.path, span.start, span.end, check, after, tuple(others))
-
-
-def _limited(pairs: Iterable[Pair], most: int) -> list[Pair]:
-    """At most `most` of each kind and `_A_PROJECT` of a project, chosen by a digest of the result alone: whether
-    other files are there does not matter. A definition whose inside is a pair too is one of several."""
-    groups: dict[tuple[str, str], dict[bytes, Pair]] = defaultdict(dict)
-    for pair in pairs:
-        group = groups[pair.kind, pair.project]
-        group.setdefault(sha256(pair.after.encode("utf-8", "surrogatepass")).digest(), pair)
-        if len(group) > 4 * _A_PROJECT:
-            groups[pair.kind, pair.project] = dict(sorted(group.items())[:_A_PROJECT])
-    kinds: dict[str, list[tuple[bytes, Pair]]] = defaultdict(list)
-    for (kind, _), group in sorted(groups.items()):
-        kinds[kind] += sorted(group.items())[:_A_PROJECT]
-    return [pair for each in kinds.values() for _, pair in sorted(each, key=lambda p: p[0])[:most]]
 
 
 def read_pairs(corpus: Path, half: str) -> list[Pair]:

@@ -25,13 +25,14 @@ Maker = Callable[[Scene, np.random.Generator], Rewriting | None]
 
 @dataclass(frozen=True)
 class Refactoring:
-    """`rules` are the linter rules whose fix does it, `make` does it with the syntax tree; either may be absent.
-    `instructed` is False for what no text can determine, as a docstring that is to be written: such pairs
-    are learned from but not counted among the refactorings that are done as instructed."""
+    """`rules` are the linter rules whose fix does it under `settings`, `make` does it with the syntax tree; either
+    may be absent. `instructed` is False for what no text can determine, as a docstring that is to be written:
+    such pairs are learned from but not counted among the refactorings that are done as instructed."""
 
     name: str
     phrasings: tuple[str, ...]
     rules: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     make: Maker | None = None
     instructed: bool = True
 

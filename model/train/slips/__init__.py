@@ -66,12 +66,13 @@ def slip(
     # Sorted by exponential keys: a draw without replacement in proportion to the frequencies.
     keys = rng.exponential(size=len(kinds)) / [SLIPS[kind].frequency for kind in kinds]
     for i in np.argsort(keys):
+        name = kinds[int(i)]
         for _ in range(_TRIES):
-            edit = SLIPS[kinds[i]].make(scene, rng)
+            edit = SLIPS[name].make(scene, rng)
             if edit is None:
                 break
-            if is_as_said(SLIPS[kinds[i]], scene, edit):
-                return kinds[i], edit
+            if is_as_said(SLIPS[name], scene, edit):
+                return name, edit
     return None
 
 

@@ -45,17 +45,28 @@ def off_by_one(scene: Scene, rng: np.random.Generator) -> Edit | None:
     places: list[Edit] = []
     for i, node in enumerate(scene.nodes):
         text = scene.of(node)
-        if node.type == "integer" and text.isdecimal() and len(text) < 4 and node.parent_type != "keyword_argument":
+        if (
+            node.type == "integer"
+            and text.isdecimal()
+            and len(text) < 4
+            and node.parent_type != "keyword_argument"
+        ):
             wrong = (1,) if text == "0" else (int(text) - 1, int(text) + 1)
             places += [replace(node, str(number)) for number in wrong]
         elif node.type == "binary_operator" and re.search(r"\w [+-] 1$", text):
             places += [replace(node, text[:-4])] * 2
-        elif node.type == "call" and text.startswith(("range(", "len(")) and node.parent_type != "binary_operator":
+        elif (
+            node.type == "call"
+            and text.startswith(("range(", "len("))
+            and node.parent_type != "binary_operator"
+        ):
             arguments = scene.child(i, "argument_list")
             if text.startswith("len("):
                 places.append(replace(node, f"{text} - 1"))
             elif arguments is not None and re.search(r"[\w)\]]\)$", text) and "," not in text:
-                places.append(Edit(node.span.end - 1, node.span.end - 1, " + 1" if rng.random() < 0.5 else " - 1"))
+                places.append(
+                    Edit(node.span.end - 1, node.span.end - 1, " + 1" if rng.random() < 0.5 else " - 1")
+                )
     return draw(places, rng)
 
 
@@ -135,7 +146,11 @@ def _lines(scene: Scene, more: tuple[str, ...] = ()) -> list[tuple[int, int]]:
         start = scene.text.rfind("\n", 0, node.span.start) + 1
         end = scene.text.find("\n", node.span.start)
         end = len(scene.text) if end < 0 else end
-        if node.span.end <= end and not scene.text[start : node.span.start].strip() and start > scene.span.start:
+        if (
+            node.span.end <= end
+            and not scene.text[start : node.span.start].strip()
+            and start > scene.span.start
+        ):
             found.append((start, min(end, scene.span.end)))
     return found
 

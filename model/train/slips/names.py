@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ _FIRST_IS_BOUND = {
     "default_parameter", "typed_parameter", "typed_default_parameter", "assignment", "named_expression",
 }  # fmt: skip
 _NAME = re.compile(r"[A-Za-z_]\w{2,}")
+_NOT_POSITIONAL = {"keyword_argument", "list_splat", "dictionary_splat"}
 _SYMMETRIC = {"min", "max", "print", "zip", "set", "frozenset"}
 _NEIGHBOURS = {
     **dict(zip("qwertyuiop", "wqwertyuio", strict=True)),
@@ -79,7 +81,8 @@ def misused_variable(scene: Scene, rng: np.random.Generator) -> Edit | None:
     right = scene.of(scene.nodes[at])
     others = [name for name in locals_of(scene) if name not in (right, "self", "cls", "_")]
     if not others or rng.random() < 0.15:
-        others = sorted({name for i, name, what in found if what == "use" and not _is_called(scene, i)} - {right, "self"})
+        used = {name for i, name, what in found if what == "use" and not _is_called(scene, i)}
+        others = sorted(used - {right, "self"})
     wrong = draw(others, rng)
     return None if wrong is None else replace(scene.nodes[at], wrong)
 
@@ -93,9 +96,9 @@ def swapped_arguments(scene: Scene, rng: np.random.Generator) -> Edit | None:
         if scene.of(scene.nodes[scene.children[scene.parents[i]][0]]) in _SYMMETRIC:
             continue
         values = [c for c in scene.children[i] if scene.nodes[c].named and scene.nodes[c].type != "comment"]
-        plain = [c for c in values if scene.nodes[c].type not in ("keyword_argument", "list_splat", "dictionary_splat")]
+        plain = [c for c in values if scene.nodes[c].type not in _NOT_POSITIONAL]
         places += [
-            (a, b) for a, b in zip(plain, plain[1:], strict=False)
+            (a, b) for a, b in pairwise(plain)
             if b in values and scene.of(scene.nodes[a]) != scene.of(scene.nodes[b])
         ]  # fmt: skip
     pair = draw(places, rng)
