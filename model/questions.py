@@ -29,6 +29,8 @@ _MAX_WORDS = 64
 _CONTROLS = 24
 """Room for a prompt's control tokens and the masks of one label."""
 _INSTRUCTION_WORD = re.compile(r"\w+|[=!]=")
+_PLACEHOLDER = re.compile(r"\{\w+\}")
+_MORE_WORDS = 2
 _HAS_CODE = re.compile(r"\w")
 
 
@@ -201,9 +203,12 @@ class Reader:
         return size
 
 
-def _is_alike(a: str, b: str) -> bool:
-    """Whether two instructions share at least half of their words."""
-    left, right = (set(_INSTRUCTION_WORD.findall(text.lower())) for text in (a, b))
+def _is_alike(asked: str, phrase: str) -> bool:
+    """Whether two instructions share at least half of their words. Where `phrase` has `{placeholders}`, all of
+    its own words have to be there, and about as many more as it has placeholders."""
+    left, right = (set(_INSTRUCTION_WORD.findall(_PLACEHOLDER.sub("", t).lower())) for t in (asked, phrase))
+    if names := len(_PLACEHOLDER.findall(phrase)):
+        return right <= left and names <= len(left - right) <= names + _MORE_WORDS
     return 2 * len(left & right) >= len(left | right) > 0
 
 

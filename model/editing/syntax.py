@@ -209,15 +209,19 @@ class SyntaxTree:
             node = node.parent
         return None
 
-    def nodes(self) -> Iterator[SyntaxNode]:
-        """All nodes, a parent before its children, in document order."""
+    def nodes(self, within: Span | None = None) -> Iterator[SyntaxNode]:
+        """All nodes, or those that lie `within` a span: a parent before its children, in document order."""
         cursor = self._tree.walk()
+        start = self._offsets.to_byte(within.start) if within else 0
+        end = self._offsets.to_byte(within.end) if within else self._tree.root_node.end_byte
         ancestors: list[str] = []
         while True:
             node = cursor.node
             assert node is not None
-            yield self._plain(node, ancestors[-1] if ancestors else "", len(ancestors))
-            if cursor.goto_first_child():
+            apart = node.end_byte < start or node.start_byte > end
+            if within is None or (start <= node.start_byte and node.end_byte <= end):
+                yield self._plain(node, ancestors[-1] if ancestors else "", len(ancestors))
+            if not apart and cursor.goto_first_child():
                 ancestors.append(node.type)
                 continue
             while not cursor.goto_next_sibling():

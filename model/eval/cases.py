@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,13 +11,17 @@ import numpy as np
 
 from model.editing.edit import Edit, apply
 from model.editing.source import Span
+from model.editing.syntax import parse
 from model.request import Complete, Document, Fix, Refactor, Request
-from model.train.codemods import CODEMODS
 from model.train.corpus import SourceFile
+from model.train.drawing import Instructed, RefactoringDrawer
+from model.train.messages import diagnostic
+from model.train.refactorings.pairs import Pair, place
+from model.train.scenery import Scenery
 from model.train.slips import Scene, slip
-from model.train.tasks import Scenery, refactoring_pair, survey
 
 _PIECE = 12_000
+_TOP_LEVEL = re.compile(r"(?m)^(?=[A-Za-z_@])")
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,11 @@ def completions(files: Sequence[SourceFile], count: int, seed: int) -> list[Case
     return _cases(files, count, seed, draw)
 
 
-def broken_functions(files: Sequence[SourceFile], count: int, seed: int, size: int = 600) -> list[Case]:
-    """Functions of at most `size` characters with one slip each."""
+def broken_functions(
+    files: Sequence[SourceFile], count: int, seed: int, size: int = 600, with_message: bool = False
+) -> list[Case]:
+    """Functions of at most `size` characters with one slip each; `with_message` only those that a tool reports,
+    with its message and place."""
 
     def draw(scenery: Scenery, rng: np.random.Generator) -> Case | None:
         scene = _scene(scenery, rng, size)
@@ -56,10 +65,15 @@ def broken_functions(files: Sequence[SourceFile], count: int, seed: int, size: i
         if scene is None or found is None:
             return None
         kind, edit = found
-        broken = apply([edit], scenery.text)
-        # The cursor is where a programmer just was: at the slip.
-        request = Request(Document(broken, "python"), Fix(Span(edit.start, edit.start)))
-        return Case(kind, request, scenery.text)
+        broken = Document(apply([edit], scenery.text), "python")
+        if not with_message:
+            # The cursor is where a programmer just was: at the slip.
+            return Case(kind, Request(broken, Fix(Span(edit.start, edit.start))), scenery.text)
+        reported = diagnostic(scene, edit, rng, scenery.whole)
+        if reported is None:
+            return None
+        at = scene.span.start + reported.offset
+        return Case(kind, Request(broken, Fix(Span(at, at), reported.message)), scenery.text)
 
     return _cases(files, count, seed, draw)
 
@@ -77,41 +91,69 @@ def intact_functions(files: Sequence[SourceFile], count: int, seed: int, size: i
     return _cases(files, count, seed, draw)
 
 
-def needless_refactorings(files: Sequence[SourceFile], count: int, seed: int, size: int = 600) -> list[Case]:
-    """Functions with nothing to refactor: the right answer is to leave them alone."""
+def needless_refactorings(
+    files: Sequence[SourceFile], count: int, seed: int, size: int = 600, pairs: Sequence[Pair] = ()
+) -> list[Case]:
+    """Functions in which there is nothing of what the instruction names: the right answer is to leave them alone.
+    In half of the cases there would be something else to refactor."""
+    drawer = RefactoringDrawer(place(pairs, files))
 
     def draw(scenery: Scenery, rng: np.random.Generator) -> Case | None:
+        if rng.random() < 0.5:
+            found = drawer.draw(scenery, rng, size)
+            declined = None if found is None else drawer.declined(found, rng)
+            return _instructed("needless", declined) if declined and declined.kind == "intact" else None
         scene = _scene(scenery, rng, size)
-        codemod = CODEMODS[int(rng.integers(len(CODEMODS)))]
-        if scene is None or codemod.forward(scene):
-            return None
-        words = codemod.phrasings[int(rng.integers(len(codemod.phrasings)))]
-        request = Request(Document(scenery.text, "python"), Refactor(words, scene.span))
-        return Case("needless", request, scenery.text)
+        found = None if scene is None else drawer.needless(scenery.text, scene.span, rng)
+        return None if found is None else _instructed("needless", found)
 
     return _cases(files, count, seed, draw)
 
 
-def refactorings(files: Sequence[SourceFile], count: int, seed: int, size: int = 600) -> list[Case]:
-    """One function with something to refactor, the function selected."""
+def refactorings(
+    files: Sequence[SourceFile], count: int, seed: int, size: int = 600, pairs: Sequence[Pair] = ()
+) -> list[Case]:
+    """One function with something to refactor, the function selected: every kind in turn, as far as `pairs` and
+    what can be made of `files` go. What no text determines is left out; see `restorations`."""
+    return _refactorings(files, count, seed, size, pairs, instructed=True)
+
+
+def restorations(
+    files: Sequence[SourceFile], count: int, seed: int, size: int = 600, pairs: Sequence[Pair] = ()
+) -> list[Case]:
+    """Docstrings and type hints to be written again: counted apart, since no instruction determines them."""
+    return _refactorings(files, count, seed, size, pairs, instructed=False)
+
+
+def _refactorings(
+    files: Sequence[SourceFile], count: int, seed: int, size: int, pairs: Sequence[Pair], instructed: bool
+) -> list[Case]:
+    drawer = RefactoringDrawer(place(pairs, files))
+    kinds = [r for r in drawer.kinds if r.instructed is instructed]
+    turn = itertools.count()
 
     def draw(scenery: Scenery, rng: np.random.Generator) -> Case | None:
-        scene = _scene(scenery, rng, size)
-        if scene is None:
-            return None
-        codemod = CODEMODS[int(rng.integers(len(CODEMODS)))]
-        pair = refactoring_pair(codemod, scene)
-        if pair is None:
-            return None
-        before, after = pair
-        span = scene.span
-        old = scenery.text[: span.start] + before + scenery.text[span.end :]
-        new = scenery.text[: span.start] + after + scenery.text[span.end :]
-        words = codemod.phrasings[int(rng.integers(len(codemod.phrasings)))]
-        chosen = Span(span.start, span.start + len(before))
-        return Case(codemod.name, Request(Document(old, "python"), Refactor(words, chosen)), new)
+        refactoring = kinds[next(turn) % len(kinds)]
+        found = drawer.of_kind(refactoring, scenery, rng, size)
+        return None if found is None else _instructed(found.kind, found)
 
     return _cases(files, count, seed, draw)
+
+
+def _instructed(kind: str, found: Instructed) -> Case | None:
+    """The case in a piece of the file around the region; None where that cannot be cut out cleanly."""
+    text, span = found.text, found.span
+    if len(text) > _PIECE:
+        starts = [m.start() for m in _TOP_LEVEL.finditer(text)]
+        first = max((s for s in starts if s <= max(0, span.start - _PIECE // 3)), default=0)
+        last = min((s for s in starts if s >= span.end + _PIECE // 3), default=len(text))
+        text, span = text[first:last], Span(span.start - first, span.end - first)
+    old = text[: span.start] + found.before + text[span.end :]
+    new = text[: span.start] + found.after + text[span.end :]
+    if parse(new, "python").has_errors:
+        return None
+    chosen = Span(span.start, span.start + len(found.before))
+    return Case(kind, Request(Document(old, "python"), Refactor(found.instruction, chosen)), new)
 
 
 def result(case: Case, edits: Sequence[Edit]) -> str:
@@ -123,8 +165,7 @@ def _scene(scenery: Scenery, rng: np.random.Generator, size: int) -> Scene | Non
     fitting = [s for s in scenery.regions if 40 <= len(s) <= size]
     if not fitting:
         return None
-    span = fitting[int(rng.integers(len(fitting)))]
-    return Scene(scenery.text, span, [n for n in scenery.nodes if span.covers(n.span)])
+    return scenery.scene(fitting[int(rng.integers(len(fitting)))])
 
 
 def _cases(
@@ -138,7 +179,8 @@ def _cases(
     def endless() -> Iterator[Case]:
         for _ in range(50 * count):
             text = files[int(rng.integers(len(files)))].text
-            scenery = survey(text if len(text) <= _PIECE else text[: text.rfind("\n", 0, _PIECE) + 1])
+            piece = text if len(text) <= _PIECE else text[: text.rfind("\n", 0, _PIECE) + 1]
+            scenery = Scenery(piece, whole=text)
             if scenery.tree.problem_count() == 0 and (case := draw(scenery, rng)) is not None:
                 yield case
 

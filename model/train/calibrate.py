@@ -23,22 +23,31 @@ from model.eval.cases import (
 )
 from model.eval.heldout import score
 from model.tokenizer import Tokenizer
-from model.train.codemods import CODEMODS
 from model.train.corpus import SourceFile
+from model.train.refactorings.catalogue import REFACTORINGS
+from model.train.refactorings.pairs import Pair
 
 _EDIT_GRID = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.995)
 _MASK_GRID = (0.5, 0.6, 0.7, 0.8, 0.9)
 _INTACT, _NEEDLESS = 0.97, 0.95
 _RELIABLE = 0.7
 """Share of exact answers from which a refactoring is offered."""
+_JUDGED, _FEWEST = 6, 3
+"""Cases a kind by which it is judged, and the fewest where held-out files hold no more."""
 _HIDDEN_SHARE = 0.3
 """Share of completions that the confidence threshold keeps back: the least sure ones."""
 
 
 def calibrate(
-    network: Backend, tokenizer: Tokenizer, decoding: Decoding, files: Sequence[SourceFile], count: int
+    network: Backend,
+    tokenizer: Tokenizer,
+    decoding: Decoding,
+    files: Sequence[SourceFile],
+    count: int,
+    pairs: Sequence[Pair] = (),
 ) -> Decoding:
-    """`decoding` with the thresholds that suit `network` best; `count` cases for each choice."""
+    """`decoding` with the thresholds that suit `network` best; `count` cases for each choice. Of `pairs` those
+    count that lie in `files`."""
 
     def engine(changed: Decoding) -> DiffusionEngine:
         return DiffusionEngine(network, tokenizer, changed)
@@ -46,7 +55,7 @@ def calibrate(
     broken, intact = broken_functions(files, count, seed=1), intact_functions(files, count, seed=1)
     tau = _threshold(lambda t: engine(replace(decoding, tau_edit=t)), broken, intact, _INTACT)
     decoding = replace(decoding, tau_edit=tau)
-    decoding = _refactoring(engine, decoding, files, count)
+    decoding = _refactoring(engine, decoding, files, count, pairs)
     holes = completions(files, count, seed=1)
     decoding = replace(decoding, tau_mask=_mask_threshold(network, tokenizer, decoding, holes))
     shown = engine(replace(decoding, min_confidence=0.0))
@@ -56,17 +65,28 @@ def calibrate(
 
 
 def _refactoring(
-    engine: Callable[[Decoding], DiffusionEngine], decoding: Decoding, files: Sequence[SourceFile], count: int
+    engine: Callable[[Decoding], DiffusionEngine],
+    decoding: Decoding,
+    files: Sequence[SourceFile],
+    count: int,
+    pairs: Sequence[Pair],
 ) -> Decoding:
     """A threshold of its own, since who asks for a change wants it made, and the refactorings that are done
     reliably with it; all of them where none is."""
     decoding = replace(decoding, instructions=())
-    wanted, needless = refactorings(files, count, seed=1), needless_refactorings(files, count, seed=1)
+    wanted = refactorings(files, count, seed=1, pairs=pairs)
+    needless = needless_refactorings(files, count, seed=1, pairs=pairs)
     tau = _threshold(lambda t: engine(replace(decoding, tau_refactor=t)), wanted, needless, _NEEDLESS)
     decoding = replace(decoding, tau_refactor=tau)
-    found = score(engine(decoding), wanted)
-    reliable = [c for c in CODEMODS if c.name in found and found[c.name].exact >= _RELIABLE]
-    return replace(decoding, instructions=tuple(tuple(c.phrasings) for c in reliable))
+    # A kind needs several cases to be judged by.
+    judged = refactorings(files, max(count, _JUDGED * len(REFACTORINGS)), seed=2, pairs=pairs)
+    found = score(engine(decoding), judged)
+    reliable = [
+        r.phrasings
+        for r in REFACTORINGS.values()
+        if r.name in found and found[r.name].cases >= _FEWEST and found[r.name].exact >= _RELIABLE
+    ]
+    return replace(decoding, instructions=tuple(reliable))
 
 
 def _threshold(

@@ -18,8 +18,10 @@ from model.losses import RowBatch
 from model.tokenizer import Tokenizer
 from model.train.corpus import SourceFile
 from model.train.recipes import Pretraining, Recipe, Shares
+from model.train.refactorings.pairs import Pair, place
 from model.train.rows import Row, noisy_blocks
-from model.train.tasks import Drawer, Example, Scenery, TaskName, survey
+from model.train.scenery import Scenery
+from model.train.tasks import Drawer, Example, TaskName
 
 _FIELDS = ("ids", "document", "position", "block", "start", "label", "weight", "group")
 _MISSES = 6
@@ -34,12 +36,17 @@ class PackedRows(Dataset[dict[str, np.ndarray]]):
     """`rows[(number, progress)]` packs examples until the row is full."""
 
     def __init__(
-        self, files: list[SourceFile], tokenizer: Tokenizer, recipe: Recipe, stage: Pretraining
+        self,
+        files: list[SourceFile],
+        tokenizer: Tokenizer,
+        recipe: Recipe,
+        stage: Pretraining,
+        pairs: Sequence[Pair] = (),
     ) -> None:
         self._stage = stage
         self._files = files
         self._ends = list(accumulate(len(f.text) for f in files))
-        self._drawer = Drawer(tokenizer, recipe.limits)
+        self._drawer = Drawer(tokenizer, recipe.limits, place(pairs, files))
         self._recipe = recipe
 
     def __getitem__(self, key: Key) -> dict[str, np.ndarray]:
@@ -74,7 +81,8 @@ class PackedRows(Dataset[dict[str, np.ndarray]]):
         piece = top_level_piece(self._files[at].text, place - (self._ends[at] - len(self._files[at].text)))
         beside = at + 1 if at + 1 < len(self._files) else at - 1
         related = beside >= 0 and self._files[beside].project == self._files[at].project
-        return survey(piece, self._files[beside].text if related else "")
+        neighbour = self._files[beside].text if related else ""
+        return Scenery(piece, neighbour, whole=self._files[at].text)
 
 
 def top_level_piece(text: str, offset: int, size: int = _PIECE) -> str:

@@ -3,6 +3,7 @@
 redraft train nano                         a test model in about two minutes
 redraft train tiny --budget-seconds 3600   an hour of CPU
 redraft train corpus --out corpus          only gather the corpus
+redraft train pairs --corpus corpus        only make its refactoring pairs again
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def main(argv: Sequence[str]) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recipe",
-        choices=[*RECIPES, "corpus", "ablations"],
-        help="what to train; `corpus` gathers text only, `ablations` compares variants of `nano`",
+        choices=[*RECIPES, "corpus", "pairs", "ablations"],
+        help="what to train; `corpus` and `pairs` only make that, `ablations` compares variants of `nano`",
     )
     parser.add_argument(
         "--out", type=Path, help="folder of the run (default runs/RECIPE; continues what is there)"
@@ -52,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--benchmark", type=Path, action="append", default=[], help="JSON lines to keep out of it"
+    )
+    parser.add_argument(
+        "--no-pairs", dest="pairs", action="store_false", help="gather a corpus without refactoring pairs"
     )
     parser.add_argument(
         "--budget-seconds",

@@ -23,6 +23,7 @@ from model.tokenizer import Tokenizer
 from model.train.calibrate import calibrate
 from model.train.corpus import SourceFile, calibration_and_report
 from model.train.recipes import Recipe
+from model.train.refactorings.pairs import read_pairs
 from model.train.state import RunState
 
 Costs = dict[str, dict[str, float]]
@@ -62,7 +63,8 @@ def calibrate_and_report(
     tokenizer = checkpoint.tokenizer()
     network = OnnxBackend(checkpoint)
     calibration, report = calibration_and_report(files)
-    decoding = calibrate(network, tokenizer, checkpoint.decoding, calibration, max(8, count // 4))
+    pairs = read_pairs(corpus, "heldout")
+    decoding = calibrate(network, tokenizer, checkpoint.decoding, calibration, max(8, count // 4), pairs)
     facts = _facts(state, recipe, costs)
     facts["report_projects"] = sorted({f.project for f in report})
     shown = replace(decoding, min_confidence=0.0, instructions=())

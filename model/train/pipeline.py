@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import json
 import random
@@ -24,6 +25,8 @@ from model.train.curriculum import Budget, Curriculum, spent
 from model.train.data import PackedRows
 from model.train.package import calibrate_and_report, package
 from model.train.recipes import RECIPES, Pretraining, Recipe
+from model.train.refactorings.linter import LinterMissingError
+from model.train.refactorings.pairs import FILE_NAME, Pair, build_pairs, read_pairs
 from model.train.stages import Source
 from model.train.state import ResumeError, RunState, identity, load_state, load_weights
 from model.train.vocabulary import train_tokenizer
@@ -38,11 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.recipe == "corpus":
             facts = _gather(arguments, arguments.out or Path("corpus"), stdlib_only=False)
+        elif arguments.recipe == "pairs":
+            facts = _pair(arguments.corpus or Path("corpus"))
         elif arguments.recipe == "ablations":
             facts = _ablations(arguments)
         else:
             facts = _train(arguments, RECIPES[arguments.recipe])
-    except (ResumeError, ModelError, FloatingPointError, OSError, ValueError) as error:
+    except (ResumeError, ModelError, LinterMissingError, FloatingPointError, OSError, ValueError) as error:
         print(f"redraft train: {error}", file=sys.stderr)
         return 2
     print(json.dumps(facts) if arguments.json else _plain(facts))
@@ -60,12 +65,12 @@ def _train(arguments: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
     weights = _weights(arguments.start, recipe)
     tokenizer = _tokenizer(out, files, recipe, arguments.start)
     pretraining = next(s for s in recipe.stages if isinstance(s, Pretraining))
-    source = Source(PackedRows(files, tokenizer, recipe, pretraining), arguments.workers)
+    source = Source(PackedRows(files, tokenizer, recipe, pretraining, _pairs(corpus)), arguments.workers)
     asked = calibration_and_report(heldout)[0] if heldout else files
     curriculum = Curriculum(
         recipe,
         source,
-        Source(PackedRows(asked, tokenizer, recipe, pretraining)),
+        Source(PackedRows(asked, tokenizer, recipe, pretraining, read_pairs(corpus, "heldout"))),
         out,
         _device(arguments.device),
         _digest(corpus),
@@ -117,7 +122,10 @@ def _time_to_measure(cases: int) -> float:
 
 def _digest(corpus: Path) -> str:
     """What must be equal for a run to be continued: another corpus would give other rows."""
-    return hashlib.sha256((corpus / "manifest.json").read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256((corpus / "manifest.json").read_bytes())
+    if (corpus / FILE_NAME).exists():
+        digest.update(gzip.decompress((corpus / FILE_NAME).read_bytes()))
+    return digest.hexdigest()[:16]
 
 
 def finish(
@@ -157,7 +165,25 @@ def finish(
 def _gather(arguments: argparse.Namespace, out: Path, stdlib_only: bool) -> dict[str, Any]:
     sites = [] if stdlib_only and arguments.site is None else arguments.site
     manifest = build_corpus(out, arguments.directory, sites, arguments.benchmark).as_json()
-    return {"corpus": str(out), "halves": manifest["halves"], "dropped_files": manifest["dropped_files"]}
+    facts = {"corpus": str(out), "halves": manifest["halves"], "dropped_files": manifest["dropped_files"]}
+    try:
+        return facts | (_pair(out) if arguments.pairs else {})
+    except LinterMissingError as error:
+        _say(f"no refactoring pairs: {error}")
+        return facts
+
+
+def _pair(corpus: Path) -> dict[str, Any]:
+    """Make the refactoring pairs of a corpus."""
+    counts = build_pairs(corpus, say=_say)
+    return {"pairs": {half: dict(each.most_common()) for half, each in counts.items()}}
+
+
+def _pairs(corpus: Path) -> list[Pair]:
+    pairs = read_pairs(corpus, "train")
+    if not pairs:
+        _say(f"{corpus / FILE_NAME} is missing or empty: refactorings come from the syntax tree alone")
+    return pairs
 
 
 def _tokenizer(out: Path, files: list[SourceFile], recipe: Recipe, start: Path | None) -> Tokenizer:

@@ -5,24 +5,24 @@ An `Example` is clean: prompt, source and target ids. Noise is drawn later (`mod
 
 from __future__ import annotations
 
-import ast
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from model import prompt
-from model.editing.edit import Edit, apply
 from model.editing.source import Span
-from model.editing.syntax import SyntaxNode, SyntaxTree, parse
 from model.noise import random_edits
 from model.tokenizer import Tokenizer
-from model.train.codemods import CODEMODS, Codemod
-from model.train.slips import Scene, slip
+from model.train.drawing import RefactoringDrawer
+from model.train.messages import diagnostic
+from model.train.refactorings.pairs import PlacedPair
+from model.train.scenery import Scenery
+from model.train.slips import slip
 
+_INTACT, _RANDOM = 0.15, 0.15
+"""Shares of `fix` examples that are left as they are, and that get random edits instead of a slip."""
 TaskName = Literal["fill", "fix", "refactor"]
 
 
@@ -48,34 +48,26 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Scenery:
-    """A corpus file, parsed once for all examples drawn from it; `neighbour` is another of its project."""
+class _Place:
+    """A span of a text that becomes a hole or a region, and a neighbouring file's text."""
 
     text: str
-    tree: SyntaxTree
+    span: Span
     neighbour: str = ""
-
-    @cached_property
-    def nodes(self) -> Sequence[SyntaxNode]:
-        return list(self.tree.nodes())
-
-    @cached_property
-    def regions(self) -> Sequence[Span]:
-        """Definitions, each with its whole first line."""
-        spans = (d.span for d in self.tree.definitions())
-        return [Span(self.text.rfind("\n", 0, s.start) + 1, s.end) for s in spans]
-
-
-def survey(text: str, neighbour: str = "") -> Scenery:
-    return Scenery(text, parse(text, "python"), neighbour)
 
 
 class Drawer:
     """Draws examples of each task from a scenery; deterministic for a generator's state."""
 
-    def __init__(self, tokenizer: Tokenizer, limits: Limits) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        limits: Limits,
+        pairs: Mapping[str, Sequence[PlacedPair]] | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._limits = limits
+        self._refactorings = RefactoringDrawer(pairs)
 
     def draw(self, task: TaskName, scenery: Scenery, rng: np.random.Generator) -> Example | None:
         """An example, or None where the file has no place for this task."""
@@ -89,7 +81,7 @@ class Drawer:
             return None
         line_end = text.find("\n", span.end)
         line_end = len(text) if line_end < 0 else line_end
-        around = self._context(scenery, Span(span.start, line_end), rng)
+        around = self._context(_Place(text, Span(span.start, line_end), scenery.neighbour), rng)
         rest = self._tokenizer.encode(text[span.end : line_end])[:64]
         return Example("fill", kind, prompt.fill_prompt(around, rest), middle, None)
 
@@ -97,47 +89,38 @@ class Drawer:
         span = self._region(scenery, rng)
         if span is None:
             return None
+        around = _Place(scenery.text, span, scenery.neighbour)
         good = span.of(scenery.text)
         target = self._tokenizer.encode(good)
         chance = rng.random()
-        if chance < 0.15:
-            return self._edit("fix", "intact", scenery, span, target, target, rng)
-        if chance < 0.3:
+        if chance < _INTACT:
+            return self._edit("fix", "intact", around, target, target, rng)
+        if chance < _INTACT + _RANDOM:
             source = random_edits(target, 0.1 * rng.random(), self._tokenizer.size, rng)
-            return self._edit("fix", "random", scenery, span, source, target, rng)
-        found = slip(_scene(scenery, span), rng)
+            return self._edit("fix", "random", around, source, target, rng)
+        scene = scenery.scene(span)
+        found = slip(scene, rng)
         if found is None:
             return None
         kind, edit = found
-        bad = apply([Edit(edit.start - span.start, edit.end - span.start, edit.new)], good)
-        message = syntax_message(bad) if rng.random() < 0.4 else ""
-        return self._edit("fix", kind, scenery, span, self._tokenizer.encode(bad), target, rng, message)
+        reported = diagnostic(scene, edit, rng, scenery.whole) if rng.random() < 0.5 else None
+        words = reported.message if reported else ""
+        source = self._tokenizer.encode(scene.rewritten([edit]))
+        return self._edit("fix", kind, around, source, target, rng, words)
 
     def _refactor(self, scenery: Scenery, rng: np.random.Generator) -> Example | None:
-        span = self._region(scenery, rng)
-        if span is None:
+        found = self._refactorings.draw(scenery, rng, 4 * self._limits.region)
+        if found is None:
             return None
-        scene = _scene(scenery, span)
-        for i in rng.permutation(len(CODEMODS)):
-            pair = refactoring_pair(CODEMODS[i], scene)
-            if pair is not None:
-                break
-        else:
-            if rng.random() > 0.2:
-                return None
-            i, pair = rng.integers(len(CODEMODS)), (span.of(scenery.text),) * 2  # nothing to do: keep all
-        codemod = CODEMODS[i]
-        instruction = codemod.phrasings[int(rng.integers(len(codemod.phrasings)))]
-        source, target = self._tokenizer.encode_batch(pair)
-        kind = codemod.name if pair[0] != pair[1] else "intact"
-        return self._edit("refactor", kind, scenery, span, source, target, rng, instruction)
+        source, target = self._tokenizer.encode_batch([found.before, found.after])
+        around = _Place(found.text, found.span)
+        return self._edit("refactor", found.kind, around, source, target, rng, found.instruction)
 
     def _edit(
         self,
         task: TaskName,
         kind: str,
-        scenery: Scenery,
-        span: Span,
+        place: _Place,
         source: list[int],
         target: list[int],
         rng: np.random.Generator,
@@ -145,7 +128,7 @@ class Drawer:
     ) -> Example | None:
         if not target or max(len(source), len(target)) > self._limits.region:
             return None
-        around = self._context(scenery, span, rng, scale=0.5)
+        around = self._context(place, rng, scale=0.5)
         write = prompt.fix_prompt if task == "fix" else prompt.refactor_prompt
         return Example(task, kind, write(around, source, self._tokenizer.encode(words)), target, source)
 
@@ -154,11 +137,9 @@ class Drawer:
         fitting = [s for s in scenery.regions if len(s) <= most]
         return fitting[int(rng.integers(len(fitting)))] if fitting else None
 
-    def _context(
-        self, scenery: Scenery, span: Span, rng: np.random.Generator, scale: float = 1.0
-    ) -> prompt.Context:
-        """Text before `span` from a line start on, and after it from the next line on, of random lengths."""
-        text, limits = scenery.text, self._limits
+    def _context(self, place: _Place, rng: np.random.Generator, scale: float = 1.0) -> prompt.Context:
+        """Text before the place from a line start on, and after it from the next line on, of random lengths."""
+        text, span, limits = place.text, place.span, self._limits
         before = int(limits.prefix * scale * rng.random() ** 0.5)
         after = int(limits.suffix * scale * rng.random()) if rng.random() < 0.8 else 0
         start = text.find("\n", max(0, span.start - 4 * before)) + 1 if span.start > 4 * before else 0
@@ -166,44 +147,15 @@ class Drawer:
         newline = text.find("\n", span.end)
         end = newline + 1 if newline >= 0 else len(text)
         prefix, suffix = self._tokenizer.encode_batch([text[start : span.start], text[end : end + 5 * after]])
-        sections = self._sections(scenery, rng)
+        sections = self._sections(place.neighbour, rng)
         return prompt.Context(prefix[-2 * limits.prefix :], suffix[:after], sections)
 
-    def _sections(self, scenery: Scenery, rng: np.random.Generator) -> tuple[list[int], ...]:
-        if not scenery.neighbour or rng.random() > 0.1:
+    def _sections(self, neighbour: str, rng: np.random.Generator) -> tuple[list[int], ...]:
+        if not neighbour or rng.random() > 0.1:
             return ()
-        start = int(rng.integers(max(1, len(scenery.neighbour) - 300)))
-        start = scenery.neighbour.rfind("\n", 0, start) + 1
-        return (self._tokenizer.encode(scenery.neighbour[start : start + 300])[:80],)
-
-
-def refactoring_pair(codemod: Codemod, scene: Scene) -> tuple[str, str] | None:
-    """`(before, after)` of a region: forwards where it holds old-style code, otherwise made backwards."""
-    text, span = scene.span.of(scene.text), scene.span
-
-    def rewrite(edits: list[Edit]) -> str:
-        return apply([Edit(e.start - span.start, e.end - span.start, e.new) for e in edits], text)
-
-    if forward := codemod.forward(scene):
-        return text, rewrite(forward)
-    if backward := codemod.backward(scene):
-        return rewrite(backward), text
-    return None
-
-
-def syntax_message(code: str) -> str:
-    """What Python says of a broken definition; empty where it parses."""
-    try:
-        ast.parse(textwrap.dedent(code))
-    except SyntaxError as error:
-        return f"SyntaxError: {error.msg}"
-    except (ValueError, RecursionError, MemoryError):
-        pass
-    return ""
-
-
-def _scene(scenery: Scenery, span: Span) -> Scene:
-    return Scene(scenery.text, span, [n for n in scenery.nodes if span.covers(n.span)])
+        start = int(rng.integers(max(1, len(neighbour) - 300)))
+        start = neighbour.rfind("\n", 0, start) + 1
+        return (self._tokenizer.encode(neighbour[start : start + 300])[:80],)
 
 
 def _hole(scenery: Scenery, rng: np.random.Generator) -> tuple[str, Span]:

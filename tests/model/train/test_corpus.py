@@ -69,6 +69,14 @@ def test_only_permissive_projects_are_taken(site: Path, tmp_path: Path) -> None:
     assert kept(tmp_path / "out") == {"mit/a.py", "bsd/a.py", "apache/a.py"}
 
 
+def test_projects_that_benchmarks_are_made_of_never_enter(site: Path, tmp_path: Path) -> None:
+    for i, name in enumerate(["Flask", "youtube_dl", "PySnooper", "ansible.core", "flask-extra"]):
+        install(site, name, "License: MIT", {f"{name}/a.py": module(i)})
+    manifest = build(site, tmp_path / "out", heldout_share=0)
+    assert set(manifest.projects) == {"flask-extra"}
+    assert set(manifest.refused) == {"flask", "youtube-dl", "pysnooper", "ansible-core"}
+
+
 def test_unfit_files_are_dropped_and_counted(site: Path, tmp_path: Path) -> None:
     good = module(0)
     files: dict[str, str | bytes] = {

@@ -33,7 +33,8 @@ from model.train.corpus import SourceFile
 from model.train.data import PackedRows, batches, top_level_piece
 from model.train.recipes import RECIPES, Recipe
 from model.train.rows import GROUPS, LEVELS, TASK_GROUP, Row, noisy_blocks
-from model.train.tasks import Drawer, Example, TaskName, survey
+from model.train.scenery import Scenery
+from model.train.tasks import Drawer, Example, TaskName
 
 SEEDS = st.integers(0, 2**32)
 TEXT = st.lists(st.integers(FIRST_TEXT_ID, FIRST_TEXT_ID + 12), min_size=1, max_size=50)
@@ -44,7 +45,7 @@ def drawn(
 ) -> Example | None:
     rng = np.random.default_rng(seed)
     return Drawer(tokenizer, recipe.limits).draw(
-        task, survey(files[seed % len(files)].text, files[0].text), rng
+        task, Scenery(files[seed % len(files)].text, files[0].text), rng
     )
 
 

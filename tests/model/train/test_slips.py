@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from model.editing.edit import Edit, apply
 from model.editing.source import Span
 from model.editing.syntax import parse
-from model.train.slips import SLIPS, SYNTAX_SLIPS, Scene, slip
-from model.train.tasks import survey
+from model.train.scenery import Scenery
+from model.train.slips import SLIPS, SYNTAX_SLIPS, Scene, is_as_said, slip
 
 TEXT = '''import os
 
@@ -24,15 +24,18 @@ def outside(alpha, beta):
 
 
 class Cart:
-    def total(self, items, limit=3):
+    async def total(self, items, limit=3):
         """Sum of a few."""
         count = 0
-        for item in items:
+        seen = await self.fetch(items)
+        if not seen or len(seen) == limit:
+            print(item_of(seen, limit))
+        for item in range(limit):
             if item is None or item.price < 0:
                 continue
             count += item.price * (1 - self.rate)
             values = {"a": [count], "é": limit}
-        while count >= limit and limit not in values:
+        while count == limit and limit not in values:
             count -= 1
         return count
 
@@ -40,7 +43,7 @@ class Cart:
 def after(gamma):
     return {gamma: (gamma + 1)}
 '''
-START = TEXT.index("    def total")
+START = TEXT.index("    async def total")
 REGION = Span(START, TEXT.index("\n\n\ndef after") + 1)
 
 
@@ -51,28 +54,59 @@ def scene() -> Scene:
 
 
 def drawn(scene: Scene, kind: str, count: int = 60) -> list[Edit]:
-    found = [SLIPS[kind](scene, np.random.default_rng(seed)) for seed in range(count)]
-    return [edit for edit in found if edit is not None]
+    found = [SLIPS[kind].make(scene, np.random.default_rng(seed)) for seed in range(count)]
+    return [edit for edit in found if edit is not None and is_as_said(SLIPS[kind], scene, edit)]
 
 
 @pytest.mark.parametrize("kind", SLIPS)
 def test_each_kind_changes_the_region_and_nothing_else(scene: Scene, kind: str) -> None:
+    """It applies, stays inside, breaks the parse or not as its class says, and undoing it restores the text."""
     edits = drawn(scene, kind)
-    assert len(edits) > 30
-    assert len({(e.start, e.new) for e in edits}) > 3
+    assert len(edits) > 10
     for edit in edits:
+        bad = apply([edit], TEXT)
         assert REGION.covers(edit.span)
-        assert edit.new != edit.span.of(TEXT)
-        assert abs(len(edit.new) - (edit.end - edit.start)) <= 8 or kind == "misused_variable"
+        assert bad != TEXT
+        back = Edit(edit.start, edit.start + len(edit.new), edit.span.of(TEXT))
+        assert apply([back], bad) == TEXT
+        if SLIPS[kind].breaks == "layout":
+            continue
+        try:
+            assert ast.dump(ast.parse(bad)) != ast.dump(ast.parse(TEXT))
+            assert SLIPS[kind].breaks == "meaning"
+        except SyntaxError:
+            assert SLIPS[kind].breaks == "syntax"
 
 
-@pytest.mark.parametrize("kind", ["dropped_colon", "dropped_bracket"])
-def test_dropped_signs_break_the_syntax(scene: Scene, kind: str) -> None:
-    for edit in drawn(scene, kind):
-        assert edit.new == ""
-        assert edit.span.of(TEXT) in {"dropped_colon": ":", "dropped_bracket": "()[]{}"}[kind]
-        with pytest.raises(SyntaxError):
-            ast.parse(apply([edit], TEXT))
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        ("missing_await", "await self.fetch(", "self.fetch("),
+        ("missing_self", "(self, items, limit=3)", "(items, limit=3)"),
+        ("missing_self", "self.rate", "rate"),
+        ("missing_not", "if not seen or", "if seen or"),
+        ("assignment_for_equality", "count == limit", "count = limit"),
+        ("unclosed_string", '"a"', '"a'),
+        ("missing_comma", '"a": [count],', '"a": [count] '),
+        ("wrong_comparison", "not in values", "in values"),
+        ("off_by_one", "range(limit)", "range(limit + 1)"),
+        ("off_by_one", "limit=3", "limit=2"),
+        ("missing_return", "continue", None),
+        ("missing_return", "return count", "count"),
+        ("swapped_arguments", "(seen, limit)", "(limit, seen)"),
+        ("duplicated_line", "            continue\n", None),
+        ("deleted_line", "\n        return count", ""),
+    ],
+)
+def test_slips_as_programmers_make_them(scene: Scene, kind: str, old: str, new: str | None) -> None:
+    """Each of these is among the draws; None: it never is."""
+    results = {apply([edit], TEXT) for edit in drawn(scene, kind, 400)}
+    if new is None:
+        assert all(old in bad for bad in results)
+    else:
+        assert any(
+            TEXT.replace(old, new, 1) == bad or TEXT.replace(old, new.rstrip(), 1) == bad for bad in results
+        )
 
 
 def test_colons_of_dictionaries_and_annotations_stay(scene: Scene) -> None:
@@ -81,18 +115,13 @@ def test_colons_of_dictionaries_and_annotations_stay(scene: Scene) -> None:
         assert TEXT[edit.start : line_end] == ":"
 
 
-def test_wrong_indentation_moves_one_line(scene: Scene) -> None:
+def test_wrong_indentation_moves_lines_in_a_row(scene: Scene) -> None:
     for edit in drawn(scene, "wrong_indentation"):
         before, after = TEXT.split("\n"), apply([edit], TEXT).split("\n")
         changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
-        assert len(changed) == 1
-        assert changed[0][0].strip() == changed[0][1].strip()
-
-
-@pytest.mark.parametrize("kind", ["wrong_operator", "misused_variable"])
-def test_slips_of_meaning_still_parse(scene: Scene, kind: str) -> None:
-    for edit in drawn(scene, kind):
-        assert ast.dump(ast.parse(apply([edit], TEXT))) != ast.dump(ast.parse(TEXT))
+        assert changed
+        assert all(a.strip() == b.strip() for a, b in changed)
+        assert len({len(a) - len(b) for a, b in changed}) == 1
 
 
 def test_a_misused_variable_is_another_name_of_the_region(scene: Scene) -> None:
@@ -106,7 +135,7 @@ def test_a_misspelt_name_keeps_its_letters(scene: Scene) -> None:
     for edit in drawn(scene, "misspelt_name"):
         old = edit.span.of(TEXT)
         assert abs(len(edit.new) - len(old)) <= 1
-        assert set(edit.new) <= set(old)
+        assert len(set(edit.new) - set(old)) <= 1
         assert edit.new[0] == old[0]
 
 
@@ -122,8 +151,7 @@ def test_only_the_kinds_that_are_asked_for(scene: Scene) -> None:
 
 
 def test_a_region_without_a_place_has_no_slip() -> None:
-    scenery = survey("1\n")
-    scene = Scene("1\n", Span(0, 1), [n for n in scenery.nodes if Span(0, 1).covers(n.span)])
+    scene = Scenery("x\n").scene(Span(0, 1))
     assert slip(scene, np.random.default_rng(0)) is None
 
 
@@ -137,9 +165,9 @@ FILES = [
 @given(st.integers(0, 2**32))
 def test_slips_of_real_files_stay_inside_their_function(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    scenery = survey(FILES[seed % len(FILES)].read_text("utf-8")[:8000].rpartition("\n")[0] + "\n")
+    scenery = Scenery(FILES[seed % len(FILES)].read_text("utf-8")[:8000].rpartition("\n")[0] + "\n")
     span = scenery.regions[int(rng.integers(len(scenery.regions)))]
-    found = slip(Scene(scenery.text, span, [n for n in scenery.nodes if span.covers(n.span)]), rng)
+    found = slip(scenery.scene(span), rng)
     if found is not None:
         _, edit = found
         assert span.covers(edit.span)

@@ -1,4 +1,4 @@
-"""Refactorings with an exact answer: three codemods, each forwards and backwards, with several phrasings.
+"""Refactorings that good code rarely needs: three codemods, each forwards and backwards.
 
 `forward` turns old-style code into the wanted style; `backward` makes old-style code from good code, which is
 how most pairs are made (good code is what a corpus holds). Knows no tokens.
@@ -7,11 +7,14 @@ how most pairs are made (good code is what a corpus holds). Knows no tokens.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from model.editing.edit import Edit
-from model.train.slips import Scene
+from model.train.refactorings.refactoring import Maker, Rewriting
+from model.train.slips.scene import Scene
 
 Rewrite = Callable[[Scene], list[Edit]]
 
@@ -21,7 +24,6 @@ class Codemod:
     """`forward(before)` and `backward(after)` list every edit of their kind in a scene."""
 
     name: str
-    phrasings: Sequence[str]
     forward: Rewrite
     backward: Rewrite
 
@@ -78,37 +80,22 @@ def _super_backward(scene: Scene) -> list[Edit]:
 
 
 CODEMODS = (
+    Codemod("compare_none", _compare_none(_NONE_OLD), _compare_none(_NONE_NEW)),
     Codemod(
-        "compare_none",
-        (
-            "Use `is None` instead of `== None`",
-            "compare with None by identity",
-            "Replace == None with is None",
-            "use is and is not for None",
-        ),
-        _compare_none(_NONE_OLD),
-        _compare_none(_NONE_NEW),
+        "empty_literals", _empty(_EMPTY_OLD, {"call"}), _empty(_EMPTY_NEW, {"list", "dictionary", "tuple"})
     ),
-    Codemod(
-        "empty_literals",
-        (
-            "Use literals for empty collections",
-            "Replace dict() and list() with {} and []",
-            "use [] and {} instead of list() and dict()",
-            "prefer empty literals",
-        ),
-        _empty(_EMPTY_OLD, {"call"}),
-        _empty(_EMPTY_NEW, {"list", "dictionary", "tuple"}),
-    ),
-    Codemod(
-        "plain_super",
-        (
-            "Use super() without arguments",
-            "Simplify the super calls",
-            "modernise super calls",
-            "remove the arguments of super()",
-        ),
-        _super_forward,
-        _super_backward,
-    ),
+    Codemod("plain_super", _super_forward, _super_backward),
 )
+
+
+def made_by(codemod: Codemod) -> Maker:
+    """Pairs by a codemod: forwards where the region holds old-style code, otherwise made backwards."""
+
+    def make(scene: Scene, rng: np.random.Generator) -> Rewriting | None:
+        if forward := codemod.forward(scene):
+            return Rewriting(scene.region, scene.rewritten(forward))
+        if backward := codemod.backward(scene):
+            return Rewriting(scene.rewritten(backward), scene.region)
+        return None
+
+    return make

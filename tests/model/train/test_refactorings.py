@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from model.editing.edit import apply
 from model.editing.source import Span
-from model.train.codemods import CODEMODS, Codemod
+from model.train.refactorings.catalogue import REFACTORINGS
+from model.train.refactorings.codemods import CODEMODS, Codemod, made_by
+from model.train.refactorings.refactoring import Rewriting
+from model.train.scenery import Scenery
 from model.train.slips import Scene
-from model.train.tasks import refactoring_pair, survey
 
 GOOD = """class Base:
     def __init__(self, a=None, b=()):
@@ -41,7 +44,7 @@ ODD = [
 
 
 def scene(text: str) -> Scene:
-    return Scene(text, Span(0, len(text)), survey(text).nodes)
+    return Scenery(text).scene(Span(0, len(text)))
 
 
 def forward(codemod: Codemod, text: str) -> str:
@@ -93,11 +96,12 @@ def test_each_codemod_does_what_it_says() -> None:
 def test_a_pair_goes_from_old_style_to_new(codemod: Codemod) -> None:
     old = backward(codemod, GOOD)
     for text in (GOOD, old):
-        pair = refactoring_pair(codemod, scene(text))
-        assert pair == (old, GOOD)
-    assert refactoring_pair(codemod, scene("x = 1\n")) is None
+        made = made_by(codemod)(scene(text), np.random.default_rng(0))
+        assert made == Rewriting(old, GOOD)
+    assert made_by(codemod)(scene("x = 1\n"), np.random.default_rng(0)) is None
 
 
-def test_phrasings_are_many_and_belong_to_one_codemod() -> None:
-    phrasings = [p for c in CODEMODS for p in c.phrasings]
-    assert len(set(phrasings)) == len(phrasings) >= 3 * len(CODEMODS)
+def test_phrasings_are_many_and_belong_to_one_refactoring() -> None:
+    phrasings = [p.lower() for r in REFACTORINGS.values() for p in r.phrasings]
+    assert len(set(phrasings)) == len(phrasings)
+    assert all(4 <= len(r.phrasings) <= 8 for r in REFACTORINGS.values())

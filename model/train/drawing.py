@@ -1,0 +1,183 @@
+"""Draws one instructed refactoring: which, in which words, and the code before and after.
+
+Kinds are drawn first, then a pair of that kind, so that none dominates. The instruction has to matter: many
+regions hold code that another refactoring would change too and that must stay, and some instructions name a
+refactoring of which there is nothing in the region. Knows no tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.editing.source import Span
+from model.editing.syntax import parse
+from model.train.refactorings.catalogue import REFACTORINGS
+from model.train.refactorings.codemods import CODEMODS
+from model.train.refactorings.pairs import PlacedPair
+from model.train.refactorings.refactoring import Refactoring, Rewriting
+from model.train.scenery import Scenery
+from model.train.slips.scene import Scene
+
+_DECLINED = 0.2
+"""Share of instructions that name something else than what could be done."""
+_CONTRASTING = 0.35
+"""Share of pairs chosen among regions where another refactoring would find something too."""
+_INJECTED = 0.3
+"""Share of regions that get further old-style code, which must stay."""
+_MANY = 150
+"""Pairs from which a refactoring is drawn as often as one that is made without end."""
+_RESTORED = 0.25
+"""How often a refactoring that no text determines is drawn, relative to others."""
+_SIGNS = {
+    "compare_none": r"[!=]= None",
+    "empty_literals": r"\b(?:dict|list|tuple)\(",
+    "plain_super": r"super\(\w",
+    "no_prints": r"print\(",
+    "f_strings": r"""\.format\(|["'] %|\.join\(""",
+    "docstring_removed": "\"\"\"|'''",
+    "in_mapping": r"\.keys\(\)",
+    "open_modes": r"open\(",
+    "no_object_base": r"\(object\)",
+    "modern_typing": r"Optional|Union|List|Dict|Tuple|Set|Type",
+    "early_return": r"\bel(?:se|if)\b",
+    "merged_with": r"\bwith\b[^\n]*:\n\s+(?:async )?with",
+    "set_literals": r"set\([\[(]",
+    "yield_from": r"\byield\b",
+    "comprehensions": r"\bfor\b|\bmap\(",
+    "range_start": r"range\(0",
+    "needless_pass": r"\bpass\b|\.\.\.",
+    "compare_bool": r"[!=]= (?:True|False)",
+    "membership_test": r"\bnot\b",
+    "raise_without_call": r"\braise\b",
+    "no_unicode_prefix": r"""\bu["']""",
+    "plain_getattr": r"[gs]etattr",
+    "hints_removed": r"->|\w: \w",
+}
+"""Without a match in a region the refactoring finds nothing there; the opposite is not said."""
+_ABSENT = {name: re.compile(sign) for name, sign in _SIGNS.items()}
+
+
+@dataclass(frozen=True)
+class Instructed:
+    """`before` stands at `span` of `text`, whatever that holds there, and becomes `after` as instructed.
+    `declined` is the refactoring that is named in vain."""
+
+    kind: str
+    instruction: str
+    text: str
+    span: Span
+    before: str
+    after: str
+    declined: str = ""
+
+
+class RefactoringDrawer:
+    """Draws from pairs of a corpus and from what can be made of a scenery; deterministic for a generator."""
+
+    def __init__(self, pairs: Mapping[str, Sequence[PlacedPair]] | None = None) -> None:
+        self._pairs = {name: each for name, each in (pairs or {}).items() if name in REFACTORINGS}
+        self._contrasting = {name: [p for p in each if p.pair.others] for name, each in self._pairs.items()}
+        self.kinds = [r for r in REFACTORINGS.values() if r.make is not None or r.name in self._pairs]
+        weights = np.array([self._weight(r) for r in self.kinds])
+        self._shares = weights / weights.sum()
+
+    def draw(self, scenery: Scenery, rng: np.random.Generator, longest: int) -> Instructed | None:
+        """One refactoring of a region of at most `longest` characters, from the scenery or from a pair."""
+        refactoring = self.kinds[int(rng.choice(len(self.kinds), p=self._shares))]
+        found = self.of_kind(refactoring, scenery, rng, longest)
+        if found is None and self._pairs:
+            paired = sorted(self._pairs)
+            found = self._paired(REFACTORINGS[paired[int(rng.integers(len(paired)))]], rng, longest)
+        if found is None:
+            return None
+        return self.declined(found, rng) if rng.random() < _DECLINED else found
+
+    def of_kind(
+        self, refactoring: Refactoring, scenery: Scenery, rng: np.random.Generator, longest: int
+    ) -> Instructed | None:
+        """One of a kind that does what is asked for; None where neither scenery nor pairs have any."""
+        makes = refactoring.make is not None and (refactoring.name not in self._pairs or rng.random() < 0.5)
+        if makes and (made := self._made(refactoring, scenery, rng, longest)) is not None:
+            return made
+        return self._paired(refactoring, rng, longest)
+
+    def _weight(self, refactoring: Refactoring) -> float:
+        if not refactoring.instructed:
+            return _RESTORED
+        if refactoring.make is not None:
+            return 1.0
+        return min(1.0, len(self._pairs[refactoring.name]) / _MANY) ** 0.5
+
+    def _paired(self, refactoring: Refactoring, rng: np.random.Generator, longest: int) -> Instructed | None:
+        pairs = self._pairs.get(refactoring.name, [])
+        contrasting = self._contrasting.get(refactoring.name, [])
+        if contrasting and rng.random() < _CONTRASTING:
+            pairs = contrasting
+        for _ in range(6 if pairs else 0):
+            placed = pairs[int(rng.integers(len(pairs)))]
+            if max(len(placed.span), len(placed.pair.after)) <= longest:
+                rewriting = Rewriting(placed.before, placed.pair.after)
+                if rng.random() < _INJECTED:
+                    rewriting = _with_old_style(rewriting, refactoring.name, rng)
+                words = refactoring.instruction(rng)
+                return Instructed(
+                    refactoring.name, words, placed.text, placed.span, rewriting.before, rewriting.after
+                )
+        return None
+
+    def _made(
+        self, refactoring: Refactoring, scenery: Scenery, rng: np.random.Generator, longest: int
+    ) -> Instructed | None:
+        assert refactoring.make is not None
+        fitting = [s for s in scenery.regions if len(s) <= longest]
+        for i in rng.permutation(len(fitting))[:3]:
+            scene = scenery.scene(fitting[i])
+            made = refactoring.make(scene, rng)
+            if made is None or made.before == made.after:
+                continue
+            if rng.random() < _INJECTED:
+                made = _with_old_style(made, refactoring.name, rng)
+            words = refactoring.instruction(rng, made.words)
+            return Instructed(refactoring.name, words, scenery.text, scene.span, made.before, made.after)
+        return None
+
+    def declined(self, found: Instructed, rng: np.random.Generator) -> Instructed:
+        """The same region with an instruction that asks for nothing that is there: the code stays."""
+        if REFACTORINGS[found.kind].rules and rng.random() < 0.25:
+            code, named = found.after, found.kind  # it has been done
+        else:
+            code, named = found.before, self._absent(found.before, rng)
+        if named is None:
+            return found
+        words = REFACTORINGS[named].instruction(rng)
+        return Instructed("intact", words, found.text, found.span, code, code, declined=named)
+
+    def needless(self, text: str, span: Span, rng: np.random.Generator) -> Instructed | None:
+        """A region as it stands, with an instruction that asks for nothing that is there."""
+        named = self._absent(span.of(text), rng)
+        if named is None:
+            return None
+        words, code = REFACTORINGS[named].instruction(rng), span.of(text)
+        return Instructed("intact", words, text, span, code, code, declined=named)
+
+    def _absent(self, code: str, rng: np.random.Generator) -> str | None:
+        absent = [name for name, sign in _ABSENT.items() if not sign.search(code)]
+        return absent[int(rng.integers(len(absent)))] if absent else None
+
+
+def _with_old_style(rewriting: Rewriting, kind: str, rng: np.random.Generator) -> Rewriting:
+    """Both sides with the same further old-style code, where there is a place for it that the pair leaves alone."""
+    codemod = CODEMODS[int(rng.integers(len(CODEMODS)))]
+    if codemod.name == kind:
+        return rewriting
+    sides: list[tuple[int, str]] = []
+    for text in (rewriting.before, rewriting.after):
+        scene = Scene(text, Span(0, len(text)), list(parse(text, "python").nodes()))
+        edits = codemod.backward(scene)
+        sides.append((len(edits), scene.rewritten(edits)))
+    (before, old), (after, new) = sides
+    return Rewriting(old, new, rewriting.words) if before == after and old != new else rewriting

@@ -1,0 +1,89 @@
+"""Real slips of programmers, made with the syntax tree: each a small edit that breaks a function.
+
+A maker gets a scene and proposes places; one is drawn. Kinds are drawn with the frequencies of a table, not
+uniformly over whatever happens to apply. Knows no tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from model.editing.edit import Edit
+from model.train.slips import meaning, names, signs
+from model.train.slips.python import syntax_error
+from model.train.slips.scene import Scene
+
+__all__ = ["SEMANTIC_SLIPS", "SLIPS", "SYNTAX_SLIPS", "Scene", "Slip", "slip", "syntax_error"]
+
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Slip:
+    """`make` proposes an edit. A slip of `syntax` breaks the parse, one of `layout` breaks it or the columns'
+    steps of four, one of `meaning` does neither. `frequency` is relative to the other slips."""
+
+    make: Callable[[Scene, np.random.Generator], Edit | None]
+    breaks: Literal["syntax", "layout", "meaning"]
+    frequency: float
+
+
+SLIPS: dict[str, Slip] = {
+    "dropped_colon": Slip(signs.dropped_colon, "syntax", 8),
+    "dropped_bracket": Slip(signs.dropped_bracket, "syntax", 10),
+    "wrong_bracket": Slip(signs.wrong_bracket, "syntax", 3),
+    "doubled_bracket": Slip(signs.doubled_bracket, "syntax", 3),
+    "missing_comma": Slip(signs.missing_comma, "syntax", 6),
+    "unclosed_string": Slip(signs.unclosed_string, "syntax", 5),
+    "assignment_for_equality": Slip(signs.assignment_for_equality, "syntax", 4),
+    "misspelt_keyword": Slip(signs.misspelt_keyword, "syntax", 5),
+    "wrong_indentation": Slip(signs.wrong_indentation, "layout", 9),
+    "misused_variable": Slip(names.misused_variable, "meaning", 9),
+    "swapped_arguments": Slip(names.swapped_arguments, "meaning", 5),
+    "misspelt_name": Slip(names.misspelt_name, "meaning", 12),
+    "wrong_operator": Slip(meaning.wrong_operator, "meaning", 6),
+    "wrong_comparison": Slip(meaning.wrong_comparison, "meaning", 6),
+    "off_by_one": Slip(meaning.off_by_one, "meaning", 5),
+    "missing_return": Slip(meaning.missing_return, "meaning", 6),
+    "missing_await": Slip(meaning.missing_await, "meaning", 4),
+    "missing_self": Slip(meaning.missing_self, "meaning", 7),
+    "missing_not": Slip(meaning.missing_not, "meaning", 4),
+    "duplicated_line": Slip(meaning.duplicated_line, "meaning", 4),
+    "deleted_line": Slip(meaning.deleted_line, "meaning", 2),
+}
+SYNTAX_SLIPS = tuple(name for name, each in SLIPS.items() if each.breaks != "meaning")
+SEMANTIC_SLIPS = tuple(name for name, each in SLIPS.items() if each.breaks == "meaning")
+
+
+def slip(
+    scene: Scene, rng: np.random.Generator, kinds: Sequence[str] = tuple(SLIPS)
+) -> tuple[str, Edit] | None:
+    """One random slip of the given kinds, as `(kind, edit)`; None where the region offers no place."""
+    # Sorted by exponential keys: a draw without replacement in proportion to the frequencies.
+    keys = rng.exponential(size=len(kinds)) / [SLIPS[kind].frequency for kind in kinds]
+    for i in np.argsort(keys):
+        name = kinds[int(i)]
+        for _ in range(_TRIES):
+            edit = SLIPS[name].make(scene, rng)
+            if edit is None:
+                break
+            if is_as_said(SLIPS[name], scene, edit):
+                return name, edit
+    return None
+
+
+def is_as_said(kind: Slip, scene: Scene, edit: Edit) -> bool:
+    """Whether an edit changes the region and breaks what its kind says; what parses with its columns in steps of
+    four could have been meant, so nobody could tell that it is to be fixed."""
+    bad = scene.rewritten([edit])
+    if bad == scene.region:
+        return False
+    broken = syntax_error(bad) is not None
+    if kind.breaks == "layout":
+        column = len(edit.new) - len(edit.new.lstrip(" "))
+        return broken or column % 4 != 0
+    return broken is (kind.breaks == "syntax")
