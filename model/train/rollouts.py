@@ -125,7 +125,10 @@ def _decode(backend: Backend, rollouts: Sequence[Rollout], boldness: _Boldness) 
     is_edit = rollouts[0].is_edit
     policy = boldness.policy(is_edit)
     start = partial(edit if is_edit else fill, policy=policy)  # type: ignore[arg-type]  # either's own kind
-    run = Run(backend, [_job(r.example, backend) for r in rollouts], start, width=_WIDTH)
+    jobs = [_job(r.example, backend) for r in rollouts]
+    for rollout, job in zip(rollouts, jobs, strict=True):  # the sampler's first step already commits
+        rollout.states.append((0, [*job.source, EOR] if job.source is not None else [MASK] * job.block))
+    run = Run(backend, jobs, start, width=_WIDTH)
     while run.step():
         _note(run.lanes, rollouts)
     _note(run.lanes, rollouts)
