@@ -19,7 +19,7 @@ def remove_docstrings(scene: Scene, rng: np.random.Generator) -> Rewriting | Non
     """Every docstring that is not all of its body goes, with the blank lines behind it."""
     edits: list[Edit] = []
     for i, node in enumerate(scene.nodes):
-        if node.type != "block" or node.parent_type not in _BODIES:
+        if node.type != "block" or node.parent_type not in _BODIES or not scene.children[i]:
             continue
         statements = [scene.nodes[c] for c in scene.children[i] if scene.nodes[c].named]
         first = scene.children[i][0]
