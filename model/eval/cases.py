@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from model.train.scenery import Scenery
 from model.train.slips import Scene, slip
 
 _PIECE = 12_000
+_MISSES = 12
+"""Draws in a row without a case after which a refactoring is given up: the files hold none."""
 _TOP_LEVEL = re.compile(r"(?m)^(?=[A-Za-z_@])")
 
 
@@ -131,11 +135,16 @@ def _refactorings(
     drawer = RefactoringDrawer(place(pairs, files))
     kinds = [r for r in drawer.kinds if r.instructed is instructed]
     turn = itertools.count()
+    misses = Counter[str]()
 
     def draw(scenery: Scenery, rng: np.random.Generator) -> Case | None:
         refactoring = kinds[next(turn) % len(kinds)]
+        if misses[refactoring.name] >= _MISSES:
+            return None
         found = drawer.of_kind(refactoring, scenery, rng, size)
-        return None if found is None else _instructed(found.kind, found)
+        case = None if found is None else _instructed(found.kind, found)
+        misses[refactoring.name] = 0 if case else misses[refactoring.name] + 1
+        return case
 
     return _cases(files, count, seed, draw)
 
@@ -173,15 +182,20 @@ def _cases(
     count: int,
     seed: int,
     draw: Callable[[Scenery, np.random.Generator], Case | None],
+    tries: int = 50,
 ) -> list[Case]:
+    """`count` cases from random files, fewer where `tries` times as many draws do not give them."""
     rng = np.random.default_rng(seed)
 
+    @lru_cache(maxsize=256)
+    def scenery(index: int) -> Scenery:
+        text = files[index].text
+        return Scenery(text if len(text) <= _PIECE else text[: text.rfind("\n", 0, _PIECE) + 1], whole=text)
+
     def endless() -> Iterator[Case]:
-        for _ in range(50 * count):
-            text = files[int(rng.integers(len(files)))].text
-            piece = text if len(text) <= _PIECE else text[: text.rfind("\n", 0, _PIECE) + 1]
-            scenery = Scenery(piece, whole=text)
-            if scenery.tree.problem_count() == 0 and (case := draw(scenery, rng)) is not None:
+        for _ in range(tries * count):
+            drawn = scenery(int(rng.integers(len(files))))
+            if not drawn.tree.has_errors and (case := draw(drawn, rng)) is not None:
                 yield case
 
     return [case for case, _ in zip(endless(), range(count), strict=False)]

@@ -79,7 +79,8 @@ def _refactoring(
     tau = _threshold(lambda t: engine(replace(decoding, tau_refactor=t)), wanted, needless, _NEEDLESS)
     decoding = replace(decoding, tau_refactor=tau)
     # A kind needs several cases to be judged by.
-    judged = refactorings(files, max(count, _JUDGED * len(REFACTORINGS)), seed=2, pairs=pairs)
+    several = max(count, min(_JUDGED * len(REFACTORINGS), 4 * count))
+    judged = refactorings(files, several, seed=2, pairs=pairs)
     found = score(engine(decoding), judged)
     reliable = [
         r.phrasings

@@ -146,7 +146,10 @@ class RefactoringDrawer:
         return None
 
     def declined(self, found: Instructed, rng: np.random.Generator) -> Instructed:
-        """The same region with an instruction that asks for nothing that is there: the code stays."""
+        """The same region with an instruction that asks for nothing that is there: the code stays. As it was where
+        everything could be there."""
+        if found.declined:
+            return found
         if REFACTORINGS[found.kind].rules and rng.random() < 0.25:
             code, named = found.after, found.kind  # it has been done
         else:
