@@ -134,7 +134,7 @@ def _set_calls(scene: Scene, rng: np.random.Generator) -> list[Edit]:
     return [
         replace(n, f"set([{scene.of(n)[1:-1].strip()}])")
         for n in scene.nodes
-        if n.type == "set" and n.parent_type != "set" and "*" not in scene.of(n)
+        if n.type == "set" and n.parent_type != "set" and "*" not in scene.of(n) and "\n" not in scene.of(n)
     ]
 
 
