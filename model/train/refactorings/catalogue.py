@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from model.train.refactorings.backward import BACKWARD
+from model.train.refactorings.blocks import (
+    close_by_hand,
+    nest_conditions,
+    nest_else_if,
+    unroll_comprehension,
+)
 from model.train.refactorings.codemods import CODEMODS, made_by
 from model.train.refactorings.linted import LINTED
 from model.train.refactorings.refactoring import Maker, Refactoring
@@ -18,7 +25,11 @@ from model.train.refactorings.renames import rename
 
 _MAKERS: dict[str, Maker] = {
     **{codemod.name: made_by(codemod) for codemod in CODEMODS},
+    **BACKWARD,
     "no_prints": remove_prints,
+    "comprehensions": unroll_comprehension,
+    "collapsed_else_if": nest_else_if,
+    "merged_if": nest_conditions,
 }
 """For refactorings that a linter does too, and of which good code gives it few."""
 
@@ -37,6 +48,17 @@ REFACTORINGS: dict[str, Refactoring] = {
                 "call {old} {new} instead",
             ),
             make=rename,
+        ),
+        Refactoring(
+            "context_manager",
+            (
+                "Use a context manager for the file",
+                "open the file in a with statement",
+                "Replace open and close with a with block",
+                "use with instead of closing by hand",
+                "Close the file by a with statement",
+            ),
+            make=close_by_hand,
         ),
         Refactoring(
             "docstring_removed",

@@ -7,7 +7,9 @@ import re
 import numpy as np
 
 from model.editing.edit import Edit
+from model.train.refactorings.places import statement_places
 from model.train.refactorings.refactoring import Maker, Rewriting
+from model.train.slips.python import syntax_error
 from model.train.slips.scene import Scene, draw
 
 _BODIES = {"function_definition", "class_definition"}
@@ -78,7 +80,7 @@ def backwards(make: Maker) -> Maker:
 
 def remove_prints(scene: Scene, rng: np.random.Generator) -> Rewriting | None:
     """Debugging prints, put into a function that prints nothing, go again."""
-    places = _places(scene)
+    places = statement_places(scene)
     if "print(" in scene.region or not places:
         return None
     names = _PLAIN_VALUE.findall(scene.region)
@@ -112,20 +114,5 @@ def remove_unreachable(scene: Scene, rng: np.random.Generator) -> Rewriting | No
     at = last.span.end
     if indent.strip() or scene.text[at : at + 1] not in ("\n", "") or at > scene.span.end:
         return None
-    return Rewriting(scene.rewritten([Edit(at, at, f"\n{indent}{line}")]), scene.region)
-
-
-def _places(scene: Scene) -> list[tuple[int, str]]:
-    """Line starts before statements of a function's blocks, with their indentation; never before a docstring."""
-    found: list[tuple[int, str]] = []
-    for i, node in enumerate(scene.nodes):
-        if node.parent_type != "block" or not node.named:
-            continue
-        inner = scene.children[i]
-        if inner and scene.nodes[inner[0]].type == "string":
-            continue
-        start = scene.text.rfind("\n", 0, node.span.start) + 1
-        indent = scene.text[start : node.span.start]
-        if start > scene.span.start and not indent.strip() and node.type.endswith("_statement"):
-            found.append((start, indent))
-    return found
+    before = scene.rewritten([Edit(at, at, f"\n{indent}{line}")])
+    return Rewriting(before, scene.region) if syntax_error(before) is None else None  # a docstring's line

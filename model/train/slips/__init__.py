@@ -12,12 +12,24 @@ from typing import Literal
 
 import numpy as np
 
-from model.editing.edit import Edit
-from model.train.slips import meaning, names, signs
+from model.editing.edit import Edit, apply
+from model.editing.syntax import parse
+from model.train.slips import languages, meaning, names, signs
 from model.train.slips.python import syntax_error
 from model.train.slips.scene import Scene
 
-__all__ = ["SEMANTIC_SLIPS", "SLIPS", "SYNTAX_SLIPS", "Scene", "Slip", "slip", "syntax_error"]
+__all__ = [
+    "OTHER_SLIPS",
+    "SEMANTIC_SLIPS",
+    "SLIPS",
+    "SYNTAX_SLIPS",
+    "Scene",
+    "Slip",
+    "is_as_said",
+    "slip",
+    "slips_of",
+    "syntax_error",
+]
 
 _TRIES = 3
 
@@ -59,19 +71,47 @@ SYNTAX_SLIPS = tuple(name for name, each in SLIPS.items() if each.breaks != "mea
 SEMANTIC_SLIPS = tuple(name for name, each in SLIPS.items() if each.breaks == "meaning")
 
 
+OTHER_SLIPS: dict[str, Slip] = {
+    "dropped_bracket": SLIPS["dropped_bracket"],
+    "wrong_bracket": SLIPS["wrong_bracket"],
+    "doubled_bracket": SLIPS["doubled_bracket"],
+    "missing_comma": SLIPS["missing_comma"],
+    "dropped_semicolon": Slip(languages.dropped_semicolon, "syntax", 8),
+    "misused_variable": Slip(languages.misused_variable, "meaning", 9),
+    "swapped_arguments": Slip(languages.swapped_arguments, "meaning", 5),
+    "misspelt_name": Slip(languages.misspelt_name, "meaning", 12),
+    "wrong_operator": Slip(languages.wrong_operator, "meaning", 8),
+    "off_by_one": Slip(languages.off_by_one, "meaning", 5),
+    "missing_return": Slip(languages.missing_return, "meaning", 5),
+    "duplicated_line": Slip(languages.duplicated_line, "meaning", 4),
+}
+"""For every language of `languages.GRAMMARS`, as far as its grammar has such places."""
+
+
+def slips_of(language: str) -> dict[str, Slip]:
+    """The catalogue of a language; raises ValueError where there is none."""
+    if language == "python":
+        return SLIPS
+    if language not in languages.GRAMMARS:
+        raise ValueError(f"there is no catalogue of slips for {language}")
+    return OTHER_SLIPS
+
+
 def slip(
-    scene: Scene, rng: np.random.Generator, kinds: Sequence[str] = tuple(SLIPS)
+    scene: Scene, rng: np.random.Generator, kinds: Sequence[str] | None = None
 ) -> tuple[str, Edit] | None:
-    """One random slip of the given kinds, as `(kind, edit)`; None where the region offers no place."""
+    """One random slip of the given kinds (None: of all), as `(kind, edit)`; None where the region offers no place."""
+    catalogue = slips_of(scene.language)
+    kinds = list(catalogue) if kinds is None else kinds
     # Sorted by exponential keys: a draw without replacement in proportion to the frequencies.
-    keys = rng.exponential(size=len(kinds)) / [SLIPS[kind].frequency for kind in kinds]
+    keys = rng.exponential(size=len(kinds)) / [catalogue[kind].frequency for kind in kinds]
     for i in np.argsort(keys):
         name = kinds[int(i)]
         for _ in range(_TRIES):
-            edit = SLIPS[name].make(scene, rng)
+            edit = catalogue[name].make(scene, rng)
             if edit is None:
                 break
-            if is_as_said(SLIPS[name], scene, edit):
+            if is_as_said(catalogue[name], scene, edit):
                 return name, edit
     return None
 
@@ -82,7 +122,10 @@ def is_as_said(kind: Slip, scene: Scene, edit: Edit) -> bool:
     bad = scene.rewritten([edit])
     if bad == scene.region:
         return False
-    broken = syntax_error(bad) is not None
+    if scene.language == "python":
+        broken = syntax_error(bad) is not None
+    else:
+        broken = parse(apply([edit], scene.text), scene.language).has_errors
     if kind.breaks == "layout":
         column = len(edit.new) - len(edit.new.lstrip(" "))
         return broken or column % 4 != 0

@@ -10,7 +10,12 @@ from model.train.slips.names import misspelt
 from model.train.slips.scene import Scene, delete, draw, replace
 
 _OPENING, _CLOSING = "([{", ")]}"
-_LISTS = {"argument_list", "parameters", "list", "tuple", "dictionary", "set"}
+_LISTS = {
+    "argument_list", "parameters", "list", "tuple", "dictionary", "set",
+    # In other grammars than Python's.
+    "arguments", "formal_parameters", "parameter_list", "array", "object", "initializer_list", "array_expression",
+    "tuple_expression",
+}  # fmt: skip
 _CONDITIONS = {"if_statement", "elif_clause", "while_statement"}
 
 
