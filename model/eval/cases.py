@@ -1,4 +1,4 @@
-"""Evaluation cases from held-out projects: holes with their truth, broken and intact functions, refactorings."""
+"""Evaluation cases from held-out projects: broken and intact functions, refactorings. `holes.py` has the fills."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from model.editing.edit import Edit, apply
 from model.editing.source import Span
-from model.request import Complete, Document, Fix, Refactor, Request
+from model.request import Document, Fix, Refactor, Request
 from model.train.codemods import CODEMODS
 from model.train.corpus import SourceFile
 from model.train.slips import Scene, slip
@@ -27,26 +27,6 @@ class Case:
     truth: str
 
 
-def completions(files: Sequence[SourceFile], count: int, seed: int) -> list[Case]:
-    """Whole lines, and rests of lines from a random cursor, of lines with at least five characters of code."""
-
-    def draw(scenery: Scenery, rng: np.random.Generator) -> Case | None:
-        text = scenery.text
-        at = int(rng.integers(len(text)))
-        start, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
-        line = text[start:end] if end > 0 else ""
-        indent = len(line) - len(line.lstrip())
-        if len(line.strip()) < 5 or line.lstrip().startswith("#") or scenery.tree.in_comment_or_string(at):
-            return None
-        whole = rng.random() < 0.5
-        cursor = start + indent if whole else max(at, start + indent + 1)
-        broken = text[:cursor] + text[end:]
-        request = Request(Document(broken, "python"), Complete(cursor, multiline=False))
-        return Case("line" if whole else "rest_of_line", request, text)
-
-    return _cases(files, count, seed, draw)
-
-
 def broken_functions(files: Sequence[SourceFile], count: int, seed: int, size: int = 600) -> list[Case]:
     """Functions of at most `size` characters with one slip each."""
 
@@ -61,7 +41,7 @@ def broken_functions(files: Sequence[SourceFile], count: int, seed: int, size: i
         request = Request(Document(broken, "python"), Fix(Span(edit.start, edit.start)))
         return Case(kind, request, scenery.text)
 
-    return _cases(files, count, seed, draw)
+    return drawn(files, count, seed, draw)
 
 
 def intact_functions(files: Sequence[SourceFile], count: int, seed: int, size: int = 600) -> list[Case]:
@@ -74,7 +54,7 @@ def intact_functions(files: Sequence[SourceFile], count: int, seed: int, size: i
         at = (scene.span.start + scene.span.end) // 2
         return Case("intact", Request(Document(scenery.text, "python"), Fix(Span(at, at))), scenery.text)
 
-    return _cases(files, count, seed, draw)
+    return drawn(files, count, seed, draw)
 
 
 def needless_refactorings(files: Sequence[SourceFile], count: int, seed: int, size: int = 600) -> list[Case]:
@@ -89,7 +69,7 @@ def needless_refactorings(files: Sequence[SourceFile], count: int, seed: int, si
         request = Request(Document(scenery.text, "python"), Refactor(words, scene.span))
         return Case("needless", request, scenery.text)
 
-    return _cases(files, count, seed, draw)
+    return drawn(files, count, seed, draw)
 
 
 def refactorings(files: Sequence[SourceFile], count: int, seed: int, size: int = 600) -> list[Case]:
@@ -111,7 +91,7 @@ def refactorings(files: Sequence[SourceFile], count: int, seed: int, size: int =
         chosen = Span(span.start, span.start + len(before))
         return Case(codemod.name, Request(Document(old, "python"), Refactor(words, chosen)), new)
 
-    return _cases(files, count, seed, draw)
+    return drawn(files, count, seed, draw)
 
 
 def result(case: Case, edits: Sequence[Edit]) -> str:
@@ -127,12 +107,13 @@ def _scene(scenery: Scenery, rng: np.random.Generator, size: int) -> Scene | Non
     return Scene(scenery.text, span, [n for n in scenery.nodes if span.covers(n.span)])
 
 
-def _cases(
+def drawn(
     files: Sequence[SourceFile],
     count: int,
     seed: int,
     draw: Callable[[Scenery, np.random.Generator], Case | None],
 ) -> list[Case]:
+    """At most `count` cases that `draw` finds in random files without syntax errors."""
     rng = np.random.default_rng(seed)
 
     def endless() -> Iterator[Case]:

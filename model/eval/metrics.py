@@ -34,7 +34,7 @@ def _resamples(n: int, seed: int) -> np.ndarray:
 def _metric(value: float, drawn: np.ndarray, n: int) -> Metric:
     low, high = np.percentile(drawn, [50 - _LEVEL / 2, 50 + _LEVEL / 2])
     # With few problems the percentiles of a median may miss it.
-    return Metric(*(round(float(v), 4) for v in (value, min(low, value), max(high, value))), n)
+    return Metric(round(value, 4), round(float(min(low, value)), 4), round(float(max(high, value)), 4), n)
 
 
 def mean(values: Sequence[float], seed: int = 0) -> Metric | None:

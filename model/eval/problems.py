@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.editing.source import Span
+from model.eval.quixbugs import program_of_tests
 from model.request import Complete, Document, Fix, Refactor, Request
 
 Row = Mapping[str, Any]
@@ -26,24 +27,28 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Problem:
-    """`text` is what stands in the editor and `reference` what should stand there afterwards. A program under
-    test is a text followed by one of `tests`; all of them must pass. A hole is the `span` to fill (`lines`: of
-    whole lines, one or many); otherwise the request is to change existing code."""
+    """`text` is what stands in the editor and `reference` what should stand there afterwards. The program under
+    test is such a text followed by `test`."""
 
     name: str
     kind: str
     text: str
     reference: str
-    tests: tuple[str, ...]
+    test: str
     task: Complete | Fix | Refactor
     hole: str | None = None
     """The reference's text of a hole; None for a change of existing code."""
-    header: bool = True
-    """Of a whole program: whether the function's first lines stand in the text already."""
+    program: Literal["", "body", "function"] = ""
+    """For a hole that is the whole rest of the text: the body of a function whose first lines stand in the text,
+    or a function with all that it needs."""
+
+    @property
+    def path(self) -> str:
+        return re.sub(r"[^A-Za-z0-9]+", "_", self.name) + ".py"
 
     @property
     def request(self) -> Request:
-        return Request(Document(self.text, "python", f"{re.sub(r'[^A-Za-z0-9]+', '_', self.name)}.py"), self.task)
+        return Request(Document(self.text, "python", self.path), self.task)
 
 
 @dataclass(frozen=True)
@@ -129,14 +134,14 @@ def _infilling(row: Row) -> list[Problem]:
     task = Complete(len(prompt), multiline=not one, asked=True)
     filled = prompt + (hole.removesuffix("\n") if is_lines else hole) + below
     kind = name.partition("/")[0] if "/" in name else "infill"
-    return [Problem(name, kind, prompt + below, filled, (_check(row),), task, hole)]
+    return [Problem(name, kind, prompt + below, filled, _check(row), task, hole)]
 
 
 def _human_eval(row: Row) -> list[Problem]:
     prompt, solution = row["prompt"], row["canonical_solution"]
     task = Complete(len(prompt), asked=True)
     name = str(row.get("task_id", row["entry_point"]))
-    return [Problem(name, "HumanEval", prompt, prompt + solution, (_check(row),), task, solution)]
+    return [Problem(name, "HumanEval", prompt, prompt + solution, _check(row), task, solution, "body")]
 
 
 def _check(row: Row) -> str:
@@ -154,9 +159,9 @@ def _mbpp(row: Row) -> list[Problem]:
     prompt = f'{above}"""\n{words.strip()}\n{tests[0]}\n"""\n'
     name, solution = f"MBPP/{row.get('task_id', row.get('name', ''))}", row["code"].replace("\r\n", "\n")
     imports = "\n".join(row.get("test_imports") or ())
-    checks = ("\n\n" + imports + "\n" + "\n".join(tests) + "\n",)
+    checks = "\n\n" + imports + "\n" + "\n".join(tests) + "\n"
     task = Complete(len(prompt), asked=True)
-    return [Problem(name, "MBPP", prompt, prompt + solution, checks, task, solution, header=False)]
+    return [Problem(name, "MBPP", prompt, prompt + solution, checks, task, solution, "function")]
 
 
 def _human_eval_fix(row: Row) -> list[Problem]:
@@ -168,43 +173,18 @@ def _human_eval_fix(row: Row) -> list[Problem]:
         test += f"\ncheck({row['entry_point']})\n"
     name = str(row.get("task_id", row["entry_point"]))
     task = _fix_at(broken, row["entry_point"])
-    return [Problem(name, "HumanEvalFix", broken + test, good + test, ("",), task)]
+    return [Problem(name, "HumanEvalFix", broken + test, good + test, "", task)]
 
 
 def _quix_bugs(row: Row) -> list[Problem]:
-    """QuixBugs: arguments and results as JSON, one program a test."""
-    tests = row["json_tests"]
-    if not tests:
+    """QuixBugs: rows whose inputs are graphs have no JSON tests and are skipped."""
+    name, cases, source = row["name"], row.get("json_tests"), row.get("pytest")
+    if not cases:
         return []
-    calls = tuple(_COMPARE + f"_compare({row['name']}, _json.loads({json.dumps(json.dumps(t))}))\n" for t in tests)
-    broken, good = row["buggy"], row["correct"]
-    return [Problem(row["name"], "QuixBugs", broken, good, calls, _fix_at(broken, row["name"]))]
-
-
-_COMPARE = '''
-
-import json as _json
-import math as _math
-
-
-def _plain(value):
-    if isinstance(value, (str, int, float, bool, type(None))):
-        return value
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value]
-
-
-def _compare(function, test):
-    arguments, expected = test
-    found = _plain(function(*(arguments if isinstance(arguments, list) else [arguments])))
-    if isinstance(expected, float):
-        assert _math.isclose(found, expected, rel_tol=1e-6), found
-    else:
-        assert found == expected, found
-
-
-'''
+    if not isinstance(cases, list) or not isinstance(source, str | None):
+        raise ValueError("`json_tests` is no list or `pytest` no text")
+    broken, test = row["buggy"], program_of_tests(name, cases, source)
+    return [Problem(name, "QuixBugs", broken, row["correct"], test, _fix_at(broken, name))]
 
 
 def _fix_at(text: str, function: str) -> Fix:
@@ -219,9 +199,9 @@ def _can_it_edit(row: Row) -> list[Problem]:
     """CanItEdit: one problem for each of the two instructions, over the whole file."""
     name, before, after = str(row.get("full_name", row.get("name", row.get("id", "")))), row["before"], row["after"]
     kinds = {"lazy": row["instruction_lazy"], "descriptive": row["instruction_descriptive"]}
-    tests = ("\n\n" + row["tests"] + "\n",)
+    test = "\n\n" + row["tests"] + "\n"
     return [
-        Problem(f"{name}/{kind}", f"CanItEdit {kind}", before, after, tests, Refactor(words.strip()))
+        Problem(f"{name}/{kind}", f"CanItEdit {kind}", before, after, test, Refactor(words.strip()))
         for kind, words in kinds.items()
     ]
 
@@ -245,7 +225,7 @@ FORMATS: dict[TaskName, list[tuple[dict[str, type], Make]]] = {
             dict.fromkeys(("prompt", "buggy_solution", "canonical_solution", "test", "entry_point"), str),
             _human_eval_fix,
         ),
-        ({"name": str, "buggy": str, "correct": str, "json_tests": object}, _quix_bugs),
+        (dict.fromkeys(("name", "buggy", "correct"), str), _quix_bugs),
     ],
     "edit": [
         (
