@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from model.editing.edit import apply
 from model.engine import DiffusionEngine
-from model.eval.problems import Problem
-from model.request import Complete, Cost, Document, Proposal, Request
+from model.eval.problems import Problem, auto_indent
+from model.request import Complete, Cost, Document, Proposal, Request, Status
 
 PROGRAM_TOKENS = 512
 """Of one whole program; a program is asked for until the model adds nothing, the function ends, or these are spent."""
@@ -49,31 +49,40 @@ def answered(proposal: Proposal, request: Request) -> Answer:
 
 
 def write_program(engine: DiffusionEngine, problem: Problem) -> Answer:
-    """Completions at the end of the text, one after the other: the next begins on a new line, or where a fill was
-    cut off by its own limit right behind it. A top-level statement after the function ends the program, which is
-    cut before it."""
+    """Completions at the end of the text, one after the other: each on a new line, indented as an editor does, or,
+    where a fill was cut off by its own limit, right behind it. Where the model adds nothing the line moves out a
+    level, and at the outermost one the program ends. So it does, cut, before a top-level statement that follows the
+    function, and when its tokens are spent."""
     begin, text, offered = len(problem.text), problem.text, False
     fill_limit = engine.reader.decoding.fill_limit
     costs: list[Cost] = []
-    status = "unchanged"
-    for _ in range(_ROUNDS):
-        request = Request(Document(text, "python", problem.path), Complete(len(text), asked=True))
-        proposal = engine.propose(request)
-        costs.append(proposal.cost)
-        status = proposal.status
-        if status != "offered":
+    status: Status = "unchanged"
+    while len(costs) < _ROUNDS and sum(c.tokens for c in costs) < PROGRAM_TOKENS:
+        for start in _starts(text, problem):
+            request = Request(Document(start, "python", problem.path), Complete(len(start), asked=True))
+            proposal = engine.propose(request)
+            costs.append(proposal.cost)
+            status = proposal.status
+            if status == "offered":
+                break
+        else:
             break
         offered = True
-        text = apply(proposal.edits, text)
+        text = apply(proposal.edits, start)
         end = end_of_function(text, begin, header=problem.program == "body")
         if end is not None:
             text = text[:end]
             break
-        if sum(c.tokens for c in costs) >= PROGRAM_TOKENS:
-            break
-        is_cut_off = proposal.cost.tokens >= fill_limit
-        text += "" if is_cut_off else "\n"
-    return Answer(text, text[begin:], status, offered, total(costs))
+        text += "" if proposal.cost.tokens >= fill_limit else "\n"
+    return Answer(text, text[begin:], "offered" if offered else status, offered, total(costs))
+
+
+def _starts(text: str, problem: Problem) -> list[str]:
+    """`text` with each indentation that its next line may have, the deepest first; itself inside a line."""
+    if text and not text.endswith("\n"):
+        return [text]
+    deepest, outermost = auto_indent(text), 4 if problem.program == "body" else 0
+    return [text + " " * depth for depth in range(max(outermost, len(deepest)), outermost - 1, -4)]
 
 
 def end_of_function(text: str, begin: int, header: bool) -> int | None:

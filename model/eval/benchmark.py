@@ -69,6 +69,7 @@ def solve(engine: DiffusionEngine, problem: Problem, grade: Grade) -> Result:
     wanted, got, empty = problem.reference, found.text, problem.text
     if problem.hole is not None:
         wanted, got, empty = problem.hole.strip("\n"), found.written.strip("\n"), ""
+        got = problem.indent + got if got else ""
     same = metrics.is_same_text(wanted, got) if is_fill else metrics.is_same_code(wanted, got)
     longest = max(engine.reader.tokenizer.count(wanted), found.cost.tokens) if is_fill else 0
     return Result(

@@ -18,6 +18,8 @@ from model.eval.quixbugs import program_of_tests
 from model.request import Complete, Document, Fix, Refactor, Request
 
 Row = Mapping[str, Any]
+_LEVEL = "    "
+_LEAVES = re.compile(r"(?:return|raise|break|continue|pass)\b")
 TaskName = Literal["infill", "program", "repair", "edit"]
 
 
@@ -38,6 +40,8 @@ class Problem:
     task: Complete | Fix | Refactor
     hole: str | None = None
     """The reference's text of a hole; None for a change of existing code."""
+    indent: str = ""
+    """What the editor has put before the cursor of a hole of whole lines."""
     program: Literal["", "body", "function"] = ""
     """For a hole that is the whole rest of the text: the body of a function whose first lines stand in the text,
     or a function with all that it needs."""
@@ -124,24 +128,34 @@ def _check_types(path: Path, number: int, fields: Mapping[str, type], row: Row) 
 
 def _infilling(row: Row) -> list[Problem]:
     """HumanEval-infilling. Where the hole is one of whole lines (the prompt ends with a line and so does the
-    solution) the editor shows an empty line there, so that an answer without a final line end does not run into
-    the suffix. Single-line problems say so by name: then one line is asked for."""
+    solution) the editor shows an indented empty line there, and an answer without a final line end does not run
+    into the suffix. Single-line problems say so by name: then one line is asked for."""
     prompt, suffix, hole = row["prompt"], row["suffix"], row["canonical_solution"]
     name = str(row.get("task_id", row["entry_point"]))
     is_lines = prompt.endswith("\n") and hole.endswith("\n")
     below = "\n" + suffix if is_lines else suffix
-    one = name.startswith("SingleLine")
-    task = Complete(len(prompt), multiline=not one, asked=True)
-    filled = prompt + (hole.removesuffix("\n") if is_lines else hole) + below
+    reference = prompt + (hole.removesuffix("\n") if is_lines else hole) + below
+    indent = auto_indent(prompt) if is_lines else ""
+    task = Complete(len(prompt + indent), multiline=not name.startswith("SingleLine"), asked=True)
     kind = name.partition("/")[0] if "/" in name else "infill"
-    return [Problem(name, kind, prompt + below, filled, _check(row), task, hole)]
+    return [Problem(name, kind, prompt + indent + below, reference, _check(row), task, hole, indent)]
+
+
+def auto_indent(text: str) -> str:
+    """The indentation that an editor gives a new line at the end of `text`: that of the last line with code, one
+    level more after a colon, one less after a statement that leaves its block."""
+    line = next((line for line in reversed(text.split("\n")) if line.strip()), "")
+    indent = line[: len(line) - len(line.lstrip())]
+    if line.rstrip().endswith(":"):
+        return indent + _LEVEL
+    return indent.removesuffix(_LEVEL) if _LEAVES.match(line.strip()) else indent
 
 
 def _human_eval(row: Row) -> list[Problem]:
     prompt, solution = row["prompt"], row["canonical_solution"]
     task = Complete(len(prompt), asked=True)
     name = str(row.get("task_id", row["entry_point"]))
-    return [Problem(name, "HumanEval", prompt, prompt + solution, _check(row), task, solution, "body")]
+    return [Problem(name, "HumanEval", prompt, prompt + solution, _check(row), task, solution, program="body")]
 
 
 def _check(row: Row) -> str:
@@ -161,7 +175,7 @@ def _mbpp(row: Row) -> list[Problem]:
     imports = "\n".join(row.get("test_imports") or ())
     checks = "\n\n" + imports + "\n" + "\n".join(tests) + "\n"
     task = Complete(len(prompt), asked=True)
-    return [Problem(name, "MBPP", prompt, prompt + solution, checks, task, solution, "function")]
+    return [Problem(name, "MBPP", prompt, prompt + solution, checks, task, solution, program="function")]
 
 
 def _human_eval_fix(row: Row) -> list[Problem]:
