@@ -71,6 +71,8 @@ def solve(engine: DiffusionEngine, problem: Problem, grade: Grade) -> Result:
         wanted, got, empty = problem.hole.strip("\n"), found.written.strip("\n"), ""
         got = problem.indent + got if got else ""
     same = metrics.is_same_text(wanted, got) if is_fill else metrics.is_same_code(wanted, got)
+    if not is_fill:
+        wanted, got, empty = metrics.differing([wanted, got, empty])
     longest = max(engine.reader.tokenizer.count(wanted), found.cost.tokens) if is_fill else 0
     return Result(
         name=problem.name,

@@ -58,7 +58,7 @@ def solve(engine: DiffusionEngine, task: str, case: Case) -> Result:
         at = request.task.cursor
         wanted, got, empty = case.truth[at : at + len(case.truth) - len(before)], found.written, ""
     elif before != case.truth:
-        wanted, got, empty = _around([case.truth, found.text, before])
+        wanted, got, empty = metrics.differing([case.truth, found.text, before])
     longest = max(engine.reader.tokenizer.count(wanted), found.cost.tokens) if is_fill else 0
     return Result(
         name=request.document.path,
@@ -73,16 +73,6 @@ def solve(engine: DiffusionEngine, task: str, case: Case) -> Result:
         is_fill=is_fill,
         is_long=longest >= LONG,
     )
-
-
-def _around(texts: Sequence[str]) -> list[str]:
-    """Each text without the lines, above and below, that are the same in all: files are long, functions short."""
-    lines = [text.split("\n") for text in texts]
-    shortest = min(map(len, lines))
-    above = next((i for i in range(shortest) if len({each[i] for each in lines}) > 1), shortest)
-    room = shortest - above
-    below = next((i for i in range(room) if len({each[-1 - i] for each in lines}) > 1), room)
-    return ["\n".join(each[above : len(each) - below]) for each in lines]
 
 
 def groups(results: Sequence[Result]) -> dict[str, list[Result]]:

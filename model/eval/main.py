@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--policy", default="default", help=f"how to decode: {described()}")
     parser.add_argument("--seed", type=int, default=7, help="of drawn cases and of the bootstrap")
     parser.add_argument("--packages", action="store_true", help="programs may import what is installed here")
-    parser.add_argument("--seconds", type=float, default=6.0, help="for each program under test")
+    parser.add_argument("--seconds", type=float, default=10.0, help="for each program under test")
     parser.add_argument("--answers", type=Path, metavar="FILE", help="write every answer there, one JSON a line")
     parser.add_argument("--json", nargs="?", const="-", metavar="OUT", help="write one JSON object (no OUT: stdout)")
     parser.add_argument("--pareto", metavar="PREFIX", help="sweep policies; write PREFIX.png, .md and .json")
@@ -116,7 +117,8 @@ def _measurement(arguments: argparse.Namespace, holes_only: bool = False) -> Mea
     if arguments.task == "corpus":
         return _on_corpus(arguments, holes_only)
     problems = read(arguments.data, arguments.task, arguments.limit)
-    grade = benchmark.grader(sandbox.Limits(seconds=arguments.seconds, packages=arguments.packages))
+    limits = sandbox.Limits(arguments.seconds, max(1, ceil(arguments.seconds)), packages=arguments.packages)
+    grade = benchmark.grader(limits)
     with _progress("running the solutions of", len(problems.usable)) as advance:
         usable, failing = benchmark.sound(problems.usable, lambda program: advance(grade(program)))
     if not usable:

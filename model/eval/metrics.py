@@ -93,6 +93,16 @@ def edit_distance(a: str, b: str) -> int:
     return int(row[-1])
 
 
+def differing(texts: Sequence[str]) -> list[str]:
+    """Each text without the lines, above and below, that are the same in all: files are long, changes short."""
+    lines = [text.split("\n") for text in texts]
+    shortest = min(map(len, lines))
+    above = next((i for i in range(shortest) if len({each[i] for each in lines}) > 1), shortest)
+    room = shortest - above
+    below = next((i for i in range(room) if len({each[-1 - i] for each in lines}) > 1), room)
+    return ["\n".join(each[above : len(each) - below]) for each in lines]
+
+
 def is_same_text(a: str, b: str) -> bool:
     """Equal up to spaces at line ends and blank lines around."""
     return _stripped(a) == _stripped(b)

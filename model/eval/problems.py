@@ -191,14 +191,17 @@ def _human_eval_fix(row: Row) -> list[Problem]:
 
 
 def _quix_bugs(row: Row) -> list[Problem]:
-    """QuixBugs: rows whose inputs are graphs have no JSON tests and are skipped."""
+    """QuixBugs: rows whose inputs are graphs have no JSON tests and are skipped. The buggy file ends with a
+    description, which the correct one lacks."""
     name, cases, source = row["name"], row.get("json_tests"), row.get("pytest")
     if not cases:
         return []
     if not isinstance(cases, list) or not isinstance(source, str | None):
         raise ValueError("`json_tests` is no list or `pytest` no text")
     broken, test = row["buggy"], program_of_tests(name, cases, source)
-    return [Problem(name, "QuixBugs", broken, row["correct"], test, _fix_at(broken, name))]
+    about = re.search(r'(?ms)^""".*\Z', broken)
+    good = row["correct"].rstrip() + "\n\n\n" + (about.group() if about else "")
+    return [Problem(name, "QuixBugs", broken, good, test, _fix_at(broken, name))]
 
 
 def _fix_at(text: str, function: str) -> Fix:

@@ -39,8 +39,8 @@ class Limits:
     """What a program may use. Seconds, bytes and counts; `memory` and `file` are per process and per file,
     `disk`, `inodes` and `output` for the whole run. `packages`: may import what is installed here."""
 
-    seconds: float = 6.0
-    cpu: int = 5
+    seconds: float = 10.0
+    cpu: int = 10
     memory: int = 512 << 20
     processes: int = 8
     file: int = 16 << 20
