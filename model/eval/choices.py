@@ -111,11 +111,11 @@ def _made(policy: str, make: Callable[[], Policy]) -> Policy:
 
 def _edit_decoding(decoding: Decoding, policy: str, name: str, values: list[float]) -> Decoding:
     """For changes of code: `threshold:T` (labels), `token-editing:M,T` (masks and labels)."""
+    if (name, len(values)) not in (("threshold", 1), ("token-editing", 2)):
+        valid = ", ".join(["default", "threshold:0.9", "token-editing:0.5,0.9", *MODES])
+        raise ValueError(f"policy {policy!r} does not change existing code; valid for that are {valid}")
     if not all(0 <= v <= 1 for v in values):
         raise ValueError(f"policy {policy!r}: probabilities lie between 0 and 1")
-    if name == "threshold" and len(values) == 1:
+    if name == "threshold":
         return replace(decoding, tau_edit=values[0], tau_refactor=values[0])
-    if name == "token-editing" and len(values) == 2:
-        return replace(decoding, tau_edit_mask=values[0], tau_edit=values[1], tau_refactor=values[1])
-    valid = ", ".join(["default", "threshold:0.9", "token-editing:0.5,0.9", *MODES])
-    raise ValueError(f"policy {policy!r} does not change existing code; valid for that are {valid}")
+    return replace(decoding, tau_edit_mask=values[0], tau_edit=values[1], tau_refactor=values[1])

@@ -64,10 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=7, help="of drawn cases and of the bootstrap")
     parser.add_argument("--packages", action="store_true", help="programs may import what is installed here")
     parser.add_argument("--seconds", type=float, default=10.0, help="for each program under test")
-    parser.add_argument("--answers", type=Path, metavar="FILE", help="write every answer there, one JSON a line")
-    parser.add_argument("--json", nargs="?", const="-", metavar="OUT", help="write one JSON object (no OUT: stdout)")
+    parser.add_argument(
+        "--answers", type=Path, metavar="FILE", help="write every answer there, one JSON a line"
+    )
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="OUT", help="write one JSON object (no OUT: stdout)"
+    )
     parser.add_argument("--pareto", metavar="PREFIX", help="sweep policies; write PREFIX.png, .md and .json")
-    parser.add_argument("--twin", metavar="FOLDER", help="for --pareto: an autoregressive checkpoint beside it")
+    parser.add_argument(
+        "--twin", metavar="FOLDER", help="for --pareto: an autoregressive checkpoint beside it"
+    )
     return parser
 
 
@@ -122,7 +128,9 @@ def _measurement(arguments: argparse.Namespace, holes_only: bool = False) -> Mea
     with _progress("running the solutions of", len(problems.usable)) as advance:
         usable, failing = benchmark.sound(problems.usable, lambda program: advance(grade(program)))
     if not usable:
-        raise ValueError(f"no problem of {arguments.data} passes its own tests; needs it --packages or --seconds?")
+        raise ValueError(
+            f"no problem of {arguments.data} passes its own tests; needs it --packages or --seconds?"
+        )
 
     def results(engine: DiffusionEngine) -> list[Result]:
         with _progress("answering", len(usable)) as advance:
@@ -162,4 +170,3 @@ def _progress(what: str, total: int) -> Iterator[Callable[[Any], Any]]:
     yield advance
     if is_watched:
         print(file=sys.stderr)
-

@@ -159,7 +159,9 @@ def draw(points: Sequence[Point], out: Path, title: str) -> None:
                     fontsize=7, color="0.35",
                 )  # fmt: skip
     front = sorted((p.milliseconds.value, 100 * p.quality.value) for p in points if p.on_front)
-    axes.plot(*zip(*front, strict=True), color="0.6", linestyle="--", linewidth=1, zorder=0, label="best of all")
+    axes.plot(
+        *zip(*front, strict=True), color="0.6", linestyle="--", linewidth=1, zorder=0, label="best of all"
+    )
     empties = [p.empty for p in points if p.empty is not None]
     if empties:
         axes.axhline(100 * empties[0], color="0.6", linestyle=":", linewidth=1)

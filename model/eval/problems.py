@@ -155,7 +155,9 @@ def _human_eval(row: Row) -> list[Problem]:
     prompt, solution = row["prompt"], row["canonical_solution"]
     task = Complete(len(prompt), asked=True)
     name = str(row.get("task_id", row["entry_point"]))
-    return [Problem(name, "HumanEval", prompt, prompt + solution, _check(row), task, solution, program="body")]
+    return [
+        Problem(name, "HumanEval", prompt, prompt + solution, _check(row), task, solution, program="body")
+    ]
 
 
 def _check(row: Row) -> str:
@@ -214,7 +216,11 @@ def _fix_at(text: str, function: str) -> Fix:
 
 def _can_it_edit(row: Row) -> list[Problem]:
     """CanItEdit: one problem for each of the two instructions, over the whole file."""
-    name, before, after = str(row.get("full_name", row.get("name", row.get("id", "")))), row["before"], row["after"]
+    name, before, after = (
+        str(row.get("full_name", row.get("name", row.get("id", "")))),
+        row["before"],
+        row["after"],
+    )
     kinds = {"lazy": row["instruction_lazy"], "descriptive": row["instruction_descriptive"]}
     test = "\n\n" + row["tests"] + "\n"
     return [
@@ -235,7 +241,9 @@ FORMATS: dict[TaskName, list[tuple[dict[str, type], Make]]] = {
     ],
     "repair": [
         (
-            dict.fromkeys(("declaration", "buggy_solution", "canonical_solution", "test", "entry_point"), str),
+            dict.fromkeys(
+                ("declaration", "buggy_solution", "canonical_solution", "test", "entry_point"), str
+            ),
             _human_eval_fix,
         ),
         (

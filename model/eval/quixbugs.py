@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-_PLAIN = '''
+_PLAIN = """
 import pytest
 from load_testdata import load_json_testcases
 from python_programs.{name} import {name}
@@ -25,9 +25,9 @@ def plain(value):
 def test_it(input_data, expected):
     arguments = input_data if isinstance(input_data, list) else [input_data]
     assert plain({name}(*arguments)) == expected
-'''
+"""
 
-_HARNESS = '''
+_HARNESS = """
 
 
 def _run_tests(source, name, cases, scope):
@@ -79,7 +79,7 @@ def _run_tests(source, name, cases, scope):
 
 
 import json as _json
-'''
+"""
 
 
 def program_of_tests(name: str, cases: list[Any], source: str | None) -> str:

@@ -54,7 +54,9 @@ class Report:
         for kind, scores in self.groups.items():
             lines.append(f"{kind} (n = {max((m.n for m in scores.values()), default=0)})")
             lines += [f"  {name:50} {_shown(name, metric)}" for name, metric in scores.items()]
-        lines += [f"skipped: {count} without {what.removeprefix('no ')}" for what, count in self.skipped.items()]
+        lines += [
+            f"skipped: {count} without {what.removeprefix('no ')}" for what, count in self.skipped.items()
+        ]
         if self.failing:
             lines.append(f"not counted, their own solution fails: {', '.join(self.failing)}")
         if self.protections:

@@ -51,7 +51,14 @@ def test_a_program_that_is_right_passes(run):
 
 @pytest.mark.parametrize(
     "program",
-    ["assert 1 == 2", "1 / 0", "def f(:", "raise SystemExit(0)", "import os; os._exit(0)", "x = [0] * 10**12"],
+    [
+        "assert 1 == 2",
+        "1 / 0",
+        "def f(:",
+        "raise SystemExit(0)",
+        "import os; os._exit(0)",
+        "x = [0] * 10**12",
+    ],
 )
 def test_a_program_that_does_not_run_to_its_end_fails(run, program):
     """Also where it says that it ended well: then its tests have not run."""
@@ -66,7 +73,9 @@ def test_an_endless_loop_is_timed_out(run):
 
 def test_cpu_time_is_limited_in_every_thread(run):
     """Wall clock left or not."""
-    program = "import threading\nthreading.Thread(target=lambda: sum(iter(int, 1))).start()\nsum(iter(int, 1))"
+    program = (
+        "import threading\nthreading.Thread(target=lambda: sum(iter(int, 1))).start()\nsum(iter(int, 1))"
+    )
     outcome = run(program, Limits(seconds=20, cpu=1))
     assert outcome.ending in ("timed out", "killed")
     assert outcome.milliseconds < 15_000
@@ -112,7 +121,9 @@ def test_a_fork_bomb_runs_into_its_limit(run, request):
 def test_a_process_that_detaches_itself_does_not_outlive_the_run(run):
     """It forks twice, starts a session of its own and ignores hang-ups; alone it would end after six seconds."""
     name = f"heart{os.getpid()}"
-    program = NAMED.replace("NAME", name) + """
+    program = (
+        NAMED.replace("NAME", name)
+        + """
 import os, signal, time
 if os.fork() == 0:
     os.setsid()
@@ -122,6 +133,7 @@ if os.fork() == 0:
     os._exit(0)
 time.sleep(0.3)
 """
+    )
     assert run(program, QUICK).passed
     assert named(name) == 0
 
