@@ -135,7 +135,7 @@ def draw(points: Sequence[Point], out: Path, title: str) -> None:
         import matplotlib
 
         matplotlib.use("Agg")
-        from matplotlib import pyplot
+        from matplotlib import pyplot, ticker
     except ImportError as error:
         raise ValueError("drawing needs matplotlib: install redraft with the extra `train`") from error
     figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
@@ -170,11 +170,14 @@ def draw(points: Sequence[Point], out: Path, title: str) -> None:
             va="bottom", fontsize=7, color="0.4",
         )  # fmt: skip
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 3, 5)))
+    axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.set_xlabel("milliseconds for an answer (median, logarithmic)")
     axes.set_ylabel(f"{points[0].measure}, %")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(2.0, *(108 * p.quality.high for p in points)))
     axes.set_title(title, loc="left", fontsize=11)
-    axes.grid(alpha=0.25, which="both")
+    axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.savefig(out, dpi=160)

@@ -17,8 +17,6 @@ from model.train.slips import SLIPS
 ROOT = Path(__file__).parents[3]
 KINDS = {
     "completions": holes.completions,
-    "several lines": holes.several_lines,
-    "syntax nodes": holes.syntax_nodes,
     "broken": cases.broken_functions,
     "intact": cases.intact_functions,
     "refactorings": cases.refactorings,

@@ -15,7 +15,8 @@ from model.eval.sandbox import Limits, Outcome, protections
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="programs are run on Linux and macOS only")
 LEVELS = ["namespaces", "plain"] if sys.platform == "linux" else ["plain"]
-QUICK = Limits(seconds=2.0, cpu=2)
+QUICK = Limits(seconds=30, cpu=5)
+"""For programs that end by themselves: a busy machine is slow."""
 
 
 @pytest.fixture(params=LEVELS)
@@ -68,7 +69,7 @@ def test_a_program_that_does_not_run_to_its_end_fails(run, program):
 def test_an_endless_loop_is_timed_out(run):
     began = time.monotonic()
     assert run("while True: pass", Limits(seconds=0.5)).ending == "timed out"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
 
 
 def test_cpu_time_is_limited_in_every_thread(run):
@@ -84,7 +85,7 @@ def test_cpu_time_is_limited_in_every_thread(run):
 def test_sleeping_and_deaf_to_signals_does_not_help(run):
     program = "import signal, time\nfor n in (2, 15, 24): signal.signal(n, lambda *_: None)\n"
     outcome = run(program + "while True: time.sleep(1)", Limits(seconds=0.5))
-    assert (outcome.ending, outcome.milliseconds < 5000) == ("timed out", True)
+    assert (outcome.ending, outcome.milliseconds < 10_000) == ("timed out", True)
 
 
 NAMED = "import ctypes\nctypes.CDLL(None).prctl(15, b'NAME')\n"
@@ -156,13 +157,13 @@ for number in range({(2 << 30) // size}):
         for _ in range({size >> 20}):
             file.write(block)
 """
-    outcome = run(program, Limits(seconds=5, disk=32 << 20, file=16 << 20))
+    outcome = run(program, Limits(seconds=30, disk=32 << 20, file=16 << 20))
     assert outcome.ending in ("failed", "killed")
     assert not list(tmp_path.iterdir()), "something was left behind"
 
 
 def test_many_empty_files_are_stopped(run):
-    outcome = run("for n in range(200_000): open(str(n), 'w').close()", Limits(seconds=10, inodes=1000))
+    outcome = run("for n in range(200_000): open(str(n), 'w').close()", Limits(seconds=30, inodes=1000))
     assert outcome.ending in ("failed", "killed")
 
 
@@ -197,7 +198,7 @@ def test_output_is_not_taken_in_without_end(run):
     """Four gigabytes, if nothing stops it."""
     before = psutil.Process().memory_info().rss
     program = "import os\nfor _ in range(1 << 16): os.write(1, b'x' * (1 << 16))"
-    outcome = run(program, Limits(seconds=8))
+    outcome = run(program, Limits(seconds=30))
     assert (outcome.ending, outcome.reason) == ("killed", "too much output")
     assert len(outcome.output) <= 4000
     assert psutil.Process().memory_info().rss - before < 64 << 20
@@ -212,7 +213,7 @@ def test_the_network_cannot_be_reached(run, request):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.2)
         port = listener.getsockname()[1]
-        program = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), timeout=2).sendall(b'x')"
+        program = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), timeout=1).sendall(b'x')"
         assert run(program, QUICK).ending == "failed"
         with pytest.raises(TimeoutError):
             listener.accept()
