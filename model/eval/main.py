@@ -63,7 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--policy", default="default", help=f"how to decode: {described()}")
     parser.add_argument("--seed", type=int, default=7, help="of drawn cases and of the bootstrap")
     parser.add_argument("--packages", action="store_true", help="programs may import what is installed here")
-    parser.add_argument("--seconds", type=float, default=10.0, help="for each program under test")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=10.0,
+        help="CPU time of each program under test; three times that on the clock",
+    )
     parser.add_argument(
         "--answers", type=Path, metavar="FILE", help="write every answer there, one JSON a line"
     )
@@ -123,7 +128,9 @@ def _measurement(arguments: argparse.Namespace, holes_only: bool = False) -> Mea
     if arguments.task == "corpus":
         return _on_corpus(arguments, holes_only)
     problems = read(arguments.data, arguments.task, arguments.limit)
-    limits = sandbox.Limits(arguments.seconds, max(1, ceil(arguments.seconds)), packages=arguments.packages)
+    limits = sandbox.Limits(
+        3 * arguments.seconds, max(1, ceil(arguments.seconds)), packages=arguments.packages
+    )
     grade = benchmark.grader(limits)
     with _progress("running the solutions of", len(problems.usable)) as advance:
         usable, failing = benchmark.sound(problems.usable, lambda program: advance(grade(program)))

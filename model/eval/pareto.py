@@ -149,7 +149,7 @@ def draw(points: Sequence[Point], out: Path, title: str) -> None:
         ]
         marker = "*" if series in (*MODES, TWIN, "default") else "o"
         axes.errorbar(
-            x, y, yerr=spread, label=series, color=colours(number % 10), marker=marker,
+            x, y, yerr=spread, label=series, color="black" if series == TWIN else colours(number % 10), marker=marker,
             markersize=11 if marker == "*" else 6, linewidth=1.4, elinewidth=0.6, capsize=2, alpha=0.9,
         )  # fmt: skip
         for p, at_x, at_y in zip(own, x, y, strict=True):
