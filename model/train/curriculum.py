@@ -23,6 +23,7 @@ from model.train.report import flops_per_token
 from model.train.stages import Source, note, stream
 from model.train.state import RunState, load_state
 from model.train.tasks import Example
+from model.train.world import ALONE, World, whole_weights
 
 _QUESTIONS = 128
 _GRADIENT_SHARE = 0.4
@@ -54,9 +55,14 @@ class Curriculum:
     device: torch.device
     corpus: str
     weights: Mapping[str, torch.Tensor] | None = None
+    world: World = ALONE
 
     def run(self, budget: Budget) -> RunState:
         """Train what is not yet trained; the state of the last stage. Raises ResumeError, FloatingPointError."""
+        if self.world.size > self.recipe.rows_per_step:
+            raise ValueError(
+                f"{self.world.size} processes cannot share {self.recipe.rows_per_step} rows a step; start fewer"
+            )
         weights, began = self.weights, time.monotonic()
         todo = [s for s in self.recipe.stages if not self._is_finished(s, budget)]
         left = sum(s.share for s in todo)
@@ -68,11 +74,12 @@ class Curriculum:
             elif weights is not None:
                 trainer.start_from(weights)
             if stage in todo:
-                rest = None if budget.seconds is None else budget.seconds - (time.monotonic() - began)
+                elapsed = self.world.agree(time.monotonic() - began)
+                rest = None if budget.seconds is None else budget.seconds - elapsed
                 now = Budget(budget.steps, rest, budget.clean if isinstance(stage, Pretraining) else None)
                 self._train(trainer, stage, now, stage.share / left if rest is not None else stage.share)
                 left -= stage.share
-            weights = trainer.network.state_dict()
+            weights = whole_weights(trainer.network)
         return load_state(trainer.state_path, trainer.identity)
 
     def _train(self, trainer: Trainer, stage: Stage, budget: Budget, share: float) -> None:
@@ -103,7 +110,9 @@ class Curriculum:
 
     def _trainer(self, stage: Stage) -> Trainer:
         schedule = Schedule(1)
-        return Trainer(self.recipe, stage, self.folder / stage.name, schedule, self.device, self.corpus)
+        return Trainer(
+            self.recipe, stage, self.folder / stage.name, schedule, self.device, self.corpus, self.world
+        )
 
 
 def spent(recipe: Recipe, folder: Path) -> dict[str, dict[str, float]]:

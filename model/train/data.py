@@ -22,6 +22,7 @@ from model.train.refactorings.pairs import Pair, place
 from model.train.rows import Row, noisy_blocks
 from model.train.scenery import Scenery
 from model.train.tasks import Drawer, Example, TaskName
+from model.train.world import ALONE, World
 
 _FIELDS = ("ids", "document", "position", "block", "start", "label", "weight", "group")
 _MISSES = 6
@@ -96,24 +97,31 @@ def top_level_piece(text: str, offset: int, size: int = _PIECE) -> str:
 
 
 class _Keys(Sampler[list[Key]]):
-    def __init__(self, first_step: int, rows_per_step: int, progress: Callable[[int], float]) -> None:
-        self._first, self._rows, self._progress = first_step, rows_per_step, progress
+    def __init__(
+        self, first_step: int, rows_per_step: int, progress: Callable[[int], float], world: World
+    ) -> None:
+        self._first, self._rows, self._progress, self._world = first_step, rows_per_step, progress, world
 
     def __iter__(self) -> Iterator[list[Key]]:
         step = self._first
         while True:
             now = self._progress(step)
-            yield [(step * self._rows + i, now) for i in range(self._rows)]
+            yield self._world.share([(step * self._rows + i, now) for i in range(self._rows)])
             step += 1
 
 
 def batches(
-    data: PackedRows, first_step: int, rows_per_step: int, progress: Callable[[int], float], workers: int
+    data: PackedRows,
+    first_step: int,
+    rows_per_step: int,
+    progress: Callable[[int], float],
+    workers: int,
+    world: World = ALONE,
 ) -> Iterator[RowBatch]:
     """Endless batches from step `first_step` on; `progress(step)` in [0, 1] is asked as each is prepared."""
     loader = DataLoader(
         data,
-        batch_sampler=_Keys(first_step, rows_per_step, progress),
+        batch_sampler=_Keys(first_step, rows_per_step, progress, world),
         num_workers=workers,
         collate_fn=stack,
         prefetch_factor=4 if workers else None,

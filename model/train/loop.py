@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,7 +23,8 @@ from model.train.optimizer import Optimizers, learning_rate_scale
 from model.train.recipes import Recipe, Stage
 from model.train.report import Report
 from model.train.rows import GROUPS
-from model.train.state import RunState, identity, load_state, save_state
+from model.train.state import ResumeError, RunState, identity, load_part, load_state, save_part, save_state
+from model.train.world import ALONE, World, load_weights_into, whole, whole_weights
 from model.transformer import Attend, Transformer, masked
 
 
@@ -46,6 +48,19 @@ def _has_bf16(device: torch.device) -> bool:
     return device.type == "cuda" or bool(supported())
 
 
+def hidden_rows(network: Transformer, batch: RowBatch) -> torch.Tensor:
+    """The network's last rows `[B, T, C]` of a batch on its device, under the two-stream mask."""
+    return network(batch.ids, batch.position, batch.block >= 0, _attend(batch))[0]
+
+
+def _attend(batch: RowBatch) -> Attend:
+    if batch.ids.device.type != "cuda":
+        return masked(dense_mask(batch))
+    from model.train.flex import flex_attend
+
+    return flex_attend(batch)
+
+
 @dataclass
 class Trainer:
     """One stage of a run. `fit` trains until its schedule ends; the state lives in `folder/state.pt`."""
@@ -56,6 +71,7 @@ class Trainer:
     schedule: Schedule
     device: torch.device
     corpus: str = ""
+    world: World = ALONE
     seconds: float = 0.0
     step: int = 0
     tokens: int = 0
@@ -66,6 +82,7 @@ class Trainer:
     def __post_init__(self) -> None:
         torch.manual_seed(self.recipe.seed)
         self.network = Transformer(self.recipe.model).to(self.device)
+        self.world.shard(self.network)
         self.optimizers = Optimizers(self.network, self.recipe)
         self.objective = Objective(self.recipe.alpha, self.stage.certainty)
         self._began: float | None = None
@@ -84,8 +101,8 @@ class Trainer:
         if not self.state_path.exists():
             return False
         state = load_state(self.state_path, self.identity)
-        self.network.load_state_dict(state.network)
-        self.optimizers.load(state.optimizers)
+        load_weights_into(self.network, state.network)
+        self.optimizers.load(self._own_optimizers(state))
         self.step, self.seconds = state.step, state.seconds
         self.tokens, self.clean = state.tokens, state.clean
         self.is_finished, self.history = state.is_finished, state.history
@@ -93,7 +110,7 @@ class Trainer:
 
     def start_from(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Take over trained weights; the optimisers warm up anew."""
-        self.network.load_state_dict(weights)
+        load_weights_into(self.network, weights)
 
     def progress(self, step: int | None = None) -> float:
         """How far the stage is, in [0, 1]; `step` other than the current one is for batches prepared ahead."""
@@ -111,17 +128,18 @@ class Trainer:
         saved = time.monotonic()
         self._began = saved - self.seconds
         with report:
-            while (progress := self.progress()) < 1:
+            while (progress := self.world.agree(self.progress())) < 1:
                 batch = next(stream)
                 losses = self.train_step(batch, progress)
                 self.step += 1
-                self.tokens += batch.tokens
-                self.clean += batch.clean
+                tokens, clean = self._count(batch)
+                self.tokens += tokens
+                self.clean += clean
                 self.seconds = time.monotonic() - self._began
-                if entry := report.add(self.step, progress, batch.tokens, losses):
+                if entry := report.add(self.step, progress, tokens, losses):
                     self._log(entry)
                 on_step(self.step, losses)
-                if time.monotonic() - saved > self.recipe.save_every_seconds:
+                if self.world.agree(time.monotonic() - saved) > self.recipe.save_every_seconds:
                     self.save()
                     saved = time.monotonic()
             if entry := report.flush(self.step, 1.0):
@@ -135,10 +153,17 @@ class Trainer:
         recipe = self.recipe
         with torch.autocast(self.device.type, torch.bfloat16, enabled=_has_bf16(self.device)):
             losses = tri_mode_loss(
-                self.hidden(batch), self.network.table.weight, batch, self.objective, len(GROUPS)
+                self.hidden(batch),
+                self.network.table.weight,
+                batch,
+                self.objective,
+                len(GROUPS),
+                self.world.sum,
             )
-        losses.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        (
+            losses.total * self.world.size
+        ).backward()  # FSDP2 averages gradients; the denominators are sums already
+        norm = whole(torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip))
         if not math.isfinite(norm.item()):
             raise FloatingPointError(
                 f"the gradient is not finite at step {self.step}; the last save is whole: "
@@ -149,33 +174,50 @@ class Trainer:
         return losses
 
     def hidden(self, batch: RowBatch) -> torch.Tensor:
-        """The network's last rows `[B, T, C]` of a batch on its device."""
-        return self.network(batch.ids, batch.position, batch.block >= 0, self._attend(batch))[0]
+        return hidden_rows(self.network, batch)
 
-    def _attend(self, batch: RowBatch) -> Attend:
-        if self.device.type != "cuda":
-            return masked(dense_mask(batch))
-        from model.train.flex import flex_attend
-
-        return flex_attend(batch)
+    def _count(self, batch: RowBatch) -> list[int]:
+        """Positions and clean ones of all processes' batches."""
+        return self.world.sum(torch.tensor([batch.tokens, batch.clean], device=self.device)).tolist()
 
     def save(self) -> None:
-        network = {k: v.detach().cpu() for k, v in self.network.state_dict().items()}
-        state = RunState(
-            self.identity,
-            self.step,
-            self.seconds,
-            self.tokens,
-            self.clean,
-            self.is_finished,
-            network,
-            self.optimizers.state(),
-            self.history,
+        """Write the state; every process must call it, the first writes the weights."""
+        network, optimizers = whole_weights(self.network), self.optimizers.state()
+        if not self.world.is_first:
+            save_part(self.state_path, self.world.rank, self.step, optimizers)
+        else:
+            state = RunState(
+                self.identity,
+                self.step,
+                self.seconds,
+                self.tokens,
+                self.clean,
+                self.is_finished,
+                network,
+                optimizers,
+                self.history,
+                self.world.size,
+            )
+            save_state(self.state_path, state)
+        self.world.wait()
+
+    def _own_optimizers(self, state: RunState) -> list[dict[str, Any]]:
+        """This process's part; raises ResumeError where another number of processes wrote the state."""
+        if state.processes != self.world.size:
+            raise ResumeError(
+                f"{self.state_path} was written by {state.processes} processes, these are {self.world.size}; "
+                "start as many, or start a new --out folder --from this state"
+            )
+        return (
+            state.optimizers
+            if self.world.is_first
+            else load_part(self.state_path, self.world.rank, state.step)
         )
-        save_state(self.state_path, state)
 
     def _log(self, entry: dict[str, object]) -> None:
         self.history.append(entry)
+        if not self.world.is_first:
+            return
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(entry) + "\n")
         if not sys.stderr.isatty():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from model.train.recipes import Recipe
+from model.train.world import local_state, sharded_state
 from model.transformer import Transformer
 
 
@@ -41,11 +42,12 @@ class Optimizers:
             optimizer.zero_grad(set_to_none=True)
 
     def state(self) -> list[dict[str, object]]:
-        return [o.state_dict() for o in self._all]
+        """This process's part, as plain tensors."""
+        return [local_state(o.state_dict()) for o in self._all]
 
     def load(self, states: list[dict[str, object]]) -> None:
         for optimizer, state in zip(self._all, states, strict=True):
-            optimizer.load_state_dict(state)
+            optimizer.load_state_dict(sharded_state(state, optimizer))
 
 
 def learning_rate_scale(progress: float, warmup: float, decay: float) -> float:

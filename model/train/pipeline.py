@@ -30,6 +30,7 @@ from model.train.refactorings.pairs import FILE_NAME, Pair, build_pairs, read_pa
 from model.train.stages import Source
 from model.train.state import ResumeError, RunState, identity, load_state, load_weights
 from model.train.vocabulary import train_tokenizer
+from model.train.world import join, leave
 from model.transformer import Transformer
 
 _TOKENIZER_FILES = 5_000
@@ -50,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     except (ResumeError, ModelError, LinterMissingError, FloatingPointError, OSError, ValueError) as error:
         print(f"redraft train: {error}", file=sys.stderr)
         return 2
-    print(json.dumps(facts) if arguments.json else _plain(facts))
+    if facts:
+        print(json.dumps(facts) if arguments.json else _plain(facts))
     return 0
 
 
@@ -67,14 +69,17 @@ def _train(arguments: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
     pretraining = next(s for s in recipe.stages if isinstance(s, Pretraining))
     source = Source(PackedRows(files, tokenizer, recipe, pretraining, _pairs(corpus)), arguments.workers)
     asked = calibration_and_report(heldout)[0] if heldout else files
+    device = _device(arguments.device)
+    world = join(device)
     curriculum = Curriculum(
         recipe,
         source,
         Source(PackedRows(asked, tokenizer, recipe, pretraining, read_pairs(corpus, "heldout"))),
         out,
-        _device(arguments.device),
+        device,
         _digest(corpus),
         weights,
+        world,
     )
     evaluate: int = arguments.evaluate if heldout else 0
     budget = Budget(arguments.steps or recipe.steps, clean=arguments.clean_tokens)
@@ -86,8 +91,11 @@ def _train(arguments: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
                 "give more, or fewer cases with --evaluate"
             )
         budget = Budget(recipe.steps, seconds=left)
-    curriculum.run(budget)
-    return finish(recipe, out, corpus, evaluate)
+    try:
+        curriculum.run(budget)
+    finally:
+        leave()
+    return finish(recipe, out, corpus, evaluate) if world.is_first else {}
 
 
 def _ablations(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from model.train.data import stack_rows
 from model.train.loop import Trainer
 from model.train.recipes import StepMinimisation
 from model.train.rollouts import advantages, coupled, mean_forwards, sample
-from model.train.rows import pack
+from model.train.rows import Row, pack
 from model.train.stages import Source, frozen, note
 from model.train.tasks import Example
+from model.train.world import whole_weights
 from model.transformer import Transformer
 
 
@@ -53,7 +54,7 @@ def refine(
     """At most `stage.updates` updates (fewer when `seconds` run out) of the trainer's network; the old weights
     come back where `questions` are not answered better. Returns the probes before and after."""
     began, before = time.monotonic(), probe(trainer.network, questions)
-    old = {k: v.detach().clone() for k, v in trainer.network.state_dict().items()}
+    old = whole_weights(trainer.network)
     done = 0
     for done in range(1, stage.updates + 1):
         rng = np.random.default_rng((trainer.recipe.seed, 4, done))
@@ -64,7 +65,7 @@ def refine(
     after = probe(trainer.network, questions)
     is_kept = after.is_better_than(before)
     if not is_kept:
-        trainer.network.load_state_dict(old)
+        trainer.start_from(old)
     trainer.save()
     return {"updates": done, "before": asdict(before), "after": asdict(after), "kept": is_kept}
 
@@ -83,8 +84,9 @@ def _update(
         if abs(advantage) > 1e-6
     ]
     rows, _ = pack(documents, trainer.recipe.row_length)
-    batch = without_clean(stack_rows(rows))
-    if bool((batch.weight != 0).any()):
+    rows += [Row(trainer.recipe.row_length) for _ in range(-len(rows) % trainer.world.size)]
+    batch = without_clean(stack_rows(trainer.world.share(rows)))
+    if documents:
         trainer.train_step(batch, 0.5 * progress)
     return float(np.mean([r.is_right for group in found for r in group]))
 

@@ -15,12 +15,13 @@ import torch
 from model.backends.torch import TorchBackend
 from model.losses import RowBatch
 from model.train.data import PackedRows, batches, stack_rows
-from model.train.loop import Trainer
+from model.train.loop import Trainer, hidden_rows
 from model.train.recipes import Pretraining, Shares, StepMinimisation, Trajectories
 from model.train.rollouts import mean_forwards, sample, shortest_right
-from model.train.rows import NoisyBlock, pack
+from model.train.rows import NoisyBlock, Row, pack
 from model.train.tasks import Example
 from model.train.walks import best_orders, walk
+from model.train.world import whole_weights
 from model.transformer import Transformer
 
 _MOST_STATES = 6
@@ -44,7 +45,12 @@ def stream(trainer: Trainer, source: Source) -> Iterator[RowBatch]:
     stage = trainer.stage
     if isinstance(stage, Pretraining):
         return batches(
-            source.rows, trainer.step, trainer.recipe.rows_per_step, trainer.progress, source.workers
+            source.rows,
+            trainer.step,
+            trainer.recipe.rows_per_step,
+            trainer.progress,
+            source.workers,
+            trainer.world,
         )
     gather = _orders if isinstance(stage, Trajectories) else _rounds
     return gather(trainer, stage, source)  # type: ignore[arg-type]  # each takes its own stage
@@ -56,7 +62,8 @@ def _orders(trainer: Trainer, stage: Trajectories, source: Source) -> Iterator[R
     while True:
         rng = _generator(trainer)
         examples = source.examples(stage.shares, stage.gathered, rng)
-        found = walk(partial(_scores, trainer), examples, stage.walks, block, rng)
+        network = frozen(trainer.network).network
+        found = walk(partial(_scores, trainer, network), examples, stage.walks, block, rng)
         kept = best_orders(found, stage.kept)
         every = [w for group in found if best_orders([group], 1) for w in group]
         note(
@@ -94,8 +101,9 @@ def _rounds(trainer: Trainer, stage: StepMinimisation, source: Source) -> Iterat
 
 def frozen(network: Transformer) -> TorchBackend:
     """A back end over a copy of the weights, so that sampling leaves the trained network as it is."""
-    copy = Transformer(network.config).to(network.table.weight.device)
-    copy.load_state_dict(network.state_dict())
+    copy = Transformer(network.config)
+    copy.load_state_dict(whole_weights(network))
+    copy = copy.to(network.table.weight.device)
     return TorchBackend(copy)
 
 
@@ -111,7 +119,9 @@ def _batches(
     order = [chosen[i] for i in rng.permutation(len(chosen))]
     rows, _ = pack(order, trainer.recipe.row_length)
     size = trainer.recipe.rows_per_step
-    yield from (stack_rows(rows[at : at + size]) for at in range(0, len(rows), size))
+    # All processes gather the same documents and train on their share; an empty row has no weight.
+    rows += [Row(trainer.recipe.row_length) for _ in range(-len(rows) % trainer.world.size)]
+    yield from (stack_rows(trainer.world.share(rows[at : at + size])) for at in range(0, len(rows), size))
 
 
 def _some(states: Sequence[NoisyBlock], rng: np.random.Generator) -> list[NoisyBlock]:
@@ -121,7 +131,9 @@ def _some(states: Sequence[NoisyBlock], rng: np.random.Generator) -> list[NoisyB
 
 
 @torch.no_grad()
-def _scores(trainer: Trainer, asked: Sequence[tuple[Example, list[NoisyBlock]]]) -> list[list[np.ndarray]]:
+def _scores(
+    trainer: Trainer, network: Transformer, asked: Sequence[tuple[Example, list[NoisyBlock]]]
+) -> list[list[np.ndarray]]:
     """Log-probabilities at every noisy position, computed as training does: rows of clean and noisy tokens."""
     length, size = trainer.recipe.row_length, trainer.recipe.rows_per_step
     rows, places = pack(asked, length)
@@ -129,8 +141,8 @@ def _scores(trainer: Trainer, asked: Sequence[tuple[Example, list[NoisyBlock]]])
     for at in range(0, len(rows), size):
         batch = stack_rows(rows[at : at + size]).to(trainer.device)
         noisy = batch.block >= 0
-        hidden = trainer.hidden(batch)[noisy]
-        logits = torch.nn.functional.linear(hidden, trainer.network.table.weight.to(hidden.dtype))
+        hidden = hidden_rows(network, batch)[noisy]
+        logits = torch.nn.functional.linear(hidden, network.table.weight.to(hidden.dtype))
         logp = logits.float().log_softmax(-1).cpu().numpy()
         row_of = noisy.nonzero()[:, 0].cpu().numpy()
         block_of = batch.block[noisy].cpu().numpy()

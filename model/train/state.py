@@ -32,6 +32,8 @@ class RunState:
     network: dict[str, torch.Tensor]
     optimizers: list[dict[str, object]]
     history: list[dict[str, object]]
+    processes: int = 1
+    """How many wrote it; `optimizers` is the first one's part, the others have files of their own."""
 
 
 def identity(recipe: Recipe, stage: str, corpus: str) -> dict[str, object]:
@@ -42,9 +44,37 @@ def identity(recipe: Recipe, stage: str, corpus: str) -> dict[str, object]:
 
 def save_state(path: Path, state: RunState) -> None:
     """Write beside `path`, flush to disk, rename: a reader sees the old state or the new one."""
+    _write(path, state.__dict__)
+
+
+def save_part(path: Path, rank: int, step: int, optimizers: list[dict[str, Any]]) -> None:
+    """The optimiser states of one of several processes, beside the state of all."""
+    _write(_part(path, rank), {"step": step, "optimizers": optimizers})
+
+
+def load_part(path: Path, rank: int, step: int) -> list[dict[str, Any]]:
+    """Raises ResumeError where it is missing, damaged or of another step than the state."""
+    try:
+        data: dict[str, Any] = torch.load(_part(path, rank), map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged archive raises many types
+        raise ResumeError(
+            f"{_part(path, rank)} cannot be read ({type(error).__name__}); start a new --out folder --from {path}"
+        ) from error
+    if data["step"] != step:
+        raise ResumeError(
+            f"{_part(path, rank)} is of another step than {path}; start a new --out folder --from it"
+        )
+    return data["optimizers"]
+
+
+def _part(path: Path, rank: int) -> Path:
+    return path.with_name(f"{path.stem}-{rank}{path.suffix}")
+
+
+def _write(path: Path, value: object) -> None:
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as handle:
-        torch.save(state.__dict__, handle)
+        torch.save(value, handle)
         handle.flush()
         os.fsync(handle.fileno())
     temporary.replace(path)
