@@ -20,6 +20,7 @@ from model.train.corpus import SourceFile, build_corpus, read_half
 from model.train.loop import Schedule, Trainer
 from model.train.package import calibrate_and_report, package
 from model.train.recipes import RECIPES, Recipe
+from model.train.refactorings.catalogue import MAKERS
 from model.train.refactorings.linter import LinterMissingError
 from model.train.refactorings.pairs import FILE_NAME, Pair, build_pairs, read_pairs
 from model.train.state import ResumeError, RunState, identity, load_state
@@ -126,7 +127,7 @@ def _gather(arguments: argparse.Namespace, out: Path, stdlib_only: bool) -> dict
 
 def _pair(corpus: Path) -> dict[str, Any]:
     """Make the refactoring pairs of a corpus."""
-    counts = build_pairs(corpus, say=_say)
+    counts = build_pairs(corpus, MAKERS, say=_say)
     return {"pairs": {half: dict(each.most_common()) for half, each in counts.items()}}
 
 
