@@ -63,7 +63,7 @@ class Job:
 _NOTHING = Canvas((), ())
 
 
-def _prefill(job: Job, cache: KVCache) -> Generator[Forward, Candidates, list[int]]:
+def prefill(job: Job, cache: KVCache) -> Generator[Forward, Candidates, list[int]]:
     """Encode the prompt in chunks; the last chunk is returned, to go with the first real pass."""
     left = list(job.prompt[cache.length :])
     while len(left) > job.chunk:
@@ -74,7 +74,7 @@ def _prefill(job: Job, cache: KVCache) -> Generator[Forward, Candidates, list[in
 
 def fill(job: Job, cache: KVCache, policy: Policy) -> Decoder:
     """Blocks of masks after the prompt, each denoised and then committed with the next block's first pass."""
-    pending = yield from _prefill(job, cache)
+    pending = yield from prefill(job, cache)
     settled: list[int] = []
     logp = 0.0
     while True:
@@ -168,7 +168,7 @@ def _mend_fill(job: Job, cache: KVCache, done: Canvas, policy: Policy) -> Decode
 
 def edit(job: Job, cache: KVCache, policy: InsertDelete) -> Decoder:
     """Rounds of labels over a copy of the region, until a fixpoint without masks, a repeated state, or 8 rounds."""
-    pending = yield from _prefill(job, cache)
+    pending = yield from prefill(job, cache)
     canvas = Canvas((), (*(job.source or ()), EOR))
     canvas = yield from _edit_rounds(job, canvas, pending, policy)
     for _ in range(2):
@@ -209,71 +209,3 @@ def _edit_rounds(
     if MASK in canvas.ids:
         canvas = replace(canvas, is_cut=True)  # a cycle or a canvas beyond its bound, with tokens missing
     return canvas
-
-
-def autoregress(job: Job, cache: KVCache) -> Decoder:
-    """Greedy, one token a step, from the causal rows."""
-    pending: Sequence[int] = yield from _prefill(job, cache)
-    tokens: list[int] = []
-    logp = 0.0
-    while len(tokens) < job.limit:
-        state = Canvas(tuple(tokens), (), logp)
-        found = yield Forward("causal", pending, (), [len(pending) - 1], state, "causal")
-        token = int(found.best[0])
-        logp += float(found.logp_RK[0, 0])
-        if token == job.end:
-            break
-        tokens.append(token)
-        pending = [token]
-    else:
-        return Canvas(tuple(tokens), (), logp, is_cut=True)
-    return Canvas(tuple(tokens), (), logp)
-
-
-def speculate(job: Job, cache: KVCache, draft_steps: int = 1) -> Decoder:
-    """Self-speculation: a block drafted in `draft_steps` denoising steps, verified by its own causal pass.
-
-    Emits exactly the greedy autoregressive answer: a draft token counts only where the causal row before it
-    has the same best id; the row at the first mismatch gives the correcting token.
-    """
-    pending: list[int] = yield from _prefill(job, cache)
-    tokens: list[int] = []
-    logp = 0.0
-    while len(tokens) < job.limit:
-        # `pending` ends with the last token known for sure; its causal row predicts the block's first.
-        size = min(job.block, job.limit - len(tokens))
-        ids: list[int] = [MASK] * size
-        before: Candidates | None = None
-        for step in range(draft_steps):
-            state = Canvas(tuple(tokens), tuple(ids), logp)
-            rows = [*([len(pending) - 1] if pending else []), *(len(pending) + i for i in range(size))]
-            found = yield Forward("denoise", pending, ids, rows, state, "causal")
-            drafts = found.rows(slice(1, None)) if pending else found
-            if pending:
-                before, pending = found.rows(slice(1)), []
-            keep = size if step == draft_steps - 1 else -(-size * (step + 1) // draft_steps)
-            ids = _surest(ids, drafts, keep)
-        assert before is not None, "a draft always starts behind a clean token"
-        draft = before_end(ids) + ([job.end] if job.end in ids else [])
-        base = cache.length
-        state = Canvas(tuple(tokens), tuple(ids), logp)
-        found = yield Forward("verify", draft, (), range(len(draft)), state, "causal")
-        truth = [int(before.best[0]), *found.best.tolist()]
-        sureness = [float(before.logp_RK[0, 0]), *found.logp_RK[:, 0].tolist()]
-        agreed = next((i for i, token in enumerate(draft) if token != truth[i]), len(draft))
-        # The correcting token, or after a full draft the one that follows it, comes from the causal row.
-        accepted = [*draft[:agreed], truth[agreed]][: job.limit - len(tokens)]
-        if job.end in accepted:
-            accepted = accepted[: accepted.index(job.end)]
-            return Canvas((*tokens, *accepted), (), logp + sum(sureness[: len(accepted) + 1]))
-        tokens += accepted
-        logp += sum(sureness[: len(accepted)])
-        cache.truncate(base + min(agreed, len(accepted)))
-        pending = [accepted[-1]] if len(accepted) > agreed else []
-    return Canvas(tuple(tokens), (), logp, is_cut=True)
-
-
-def _surest(ids: Sequence[int], drafts: Candidates, keep: int) -> list[int]:
-    """Masks replaced by their best ids, the `keep` most confident positions of all."""
-    order = np.argsort(-drafts.confidence, kind="stable")[:keep].tolist()
-    return [int(drafts.best[i]) if i in order and t == MASK else t for i, t in enumerate(ids)]

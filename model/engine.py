@@ -20,8 +20,9 @@ from typing import Literal
 from model.answers import Writer, confidence
 from model.backends.interface import Backend
 from model.cache import PrefixStore
+from model.causal import autoregress, look_up, speculate
 from model.checkpoint import EMBEDDED, Checkpoint, Decoding, ModelError, open_checkpoint
-from model.decoders import Job, autoregress, edit, fill, speculate
+from model.decoders import Job, edit, fill
 from model.editing.edit import Edit
 from model.editing.region import EditRegion
 from model.editing.source import LineIndex
@@ -35,7 +36,14 @@ from model.tokenizer import Tokenizer
 
 __all__ = ["DiffusionEngine", "EngineRun", "Mode", "ModelError", "load_engine"]
 
-Mode = Literal["diffusion", "autoregressive", "speculative"]
+Mode = Literal["diffusion", "autoregressive", "speculative", "prompt-lookup"]
+
+
+_CAUSAL: dict[Mode, Start] = {
+    "autoregressive": autoregress,
+    "speculative": speculate,
+    "prompt-lookup": look_up,
+}
 
 
 class DiffusionEngine:
@@ -55,7 +63,7 @@ class DiffusionEngine:
         self._fill: Policy = fill_policy or Threshold(decoding.tau_mask)
         self._fix = InsertDelete(decoding.tau_edit_mask, decoding.tau_edit)
         self._refactor = InsertDelete(decoding.tau_edit_mask, decoding.tau_refactor)
-        self._mode = mode
+        self._mode: Mode = mode
 
     @property
     def description(self) -> str:
@@ -86,10 +94,8 @@ class DiffusionEngine:
 
     def decoder(self, task: Task) -> Start:
         """How to answer a task in this engine's mode."""
-        if self._mode == "autoregressive":
-            return autoregress
-        if self._mode == "speculative":
-            return speculate
+        if self._mode in _CAUSAL:
+            return _CAUSAL[self._mode]
         if isinstance(task, Complete):
             return partial(fill, policy=self._fill)
         return partial(edit, policy=self._fix if isinstance(task, Fix) else self._refactor)

@@ -17,11 +17,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from model.losses import RowBatch
 from model.tokenizer import Tokenizer
 from model.train.corpus import SourceFile
-from model.train.recipes import Recipe
+from model.train.recipes import Pretraining, Recipe, Shares
 from model.train.refactorings.pairs import Pair, place
 from model.train.rows import Row, noisy_blocks
 from model.train.scenery import Scenery
-from model.train.tasks import Drawer, TaskName
+from model.train.tasks import Drawer, Example, TaskName
 
 _FIELDS = ("ids", "document", "position", "block", "start", "label", "weight", "group")
 _MISSES = 6
@@ -36,8 +36,14 @@ class PackedRows(Dataset[dict[str, np.ndarray]]):
     """`rows[(number, progress)]` packs examples until the row is full."""
 
     def __init__(
-        self, files: list[SourceFile], tokenizer: Tokenizer, recipe: Recipe, pairs: Sequence[Pair] = ()
+        self,
+        files: list[SourceFile],
+        tokenizer: Tokenizer,
+        recipe: Recipe,
+        stage: Pretraining,
+        pairs: Sequence[Pair] = (),
     ) -> None:
+        self._stage = stage
         self._files = files
         self._ends = list(accumulate(len(f.text) for f in files))
         self._drawer = Drawer(tokenizer, recipe.limits, place(pairs, files))
@@ -47,27 +53,26 @@ class PackedRows(Dataset[dict[str, np.ndarray]]):
         number, progress = key
         rng = np.random.default_rng((self._recipe.seed, number))
         row, misses = Row(self._recipe.row_length), 0
-        scenery = self._scenery(rng)
-        tasks, shares = zip(*self._mix(progress), strict=True)
+        phase = self._stage.phase(progress)
+        u_max = max(1e-3, min(1.0, progress / self._recipe.mask_warmup))
+        examples = self.examples(phase.shares, rng)
         while misses < (_MISSES if row.documents else 10 * _MISSES):  # an empty row teaches nothing
-            task: TaskName = tasks[int(rng.choice(len(tasks), p=shares))]
-            example = self._drawer.draw(task, scenery, rng)
-            if example is None:
-                misses += 1
-                scenery = self._scenery(rng)  # one without a place for any task would leave the row empty
-                continue
-            u_max = max(1e-3, min(1.0, progress / self._recipe.mask_warmup))
-            blocks = noisy_blocks(example, self._recipe.copies, rng, u_max)
-            if not row.add(example, blocks):
-                misses += 1
-                continue
-            misses = 0
-            if rng.random() < 0.5:
-                scenery = self._scenery(rng)
-        return {name: getattr(row, name) for name in _FIELDS}
+            example = next(examples)
+            blocks = noisy_blocks(example, phase.copies, rng, u_max, self._recipe.block_sizes)
+            misses = 0 if row.add(example, blocks) else misses + 1
+        return as_arrays(row)
 
-    def _mix(self, progress: float) -> tuple[tuple[TaskName, float], ...]:
-        return next(m.shares for m in reversed(self._recipe.mixes) if progress >= m.since)
+    def examples(self, shares: Shares, rng: np.random.Generator) -> Iterator[Example]:
+        """Endless examples of the tasks; two of a piece of a file on average, since parsing it is the dear part."""
+        tasks, weights = zip(*shares, strict=True)
+        scenery = self._scenery(rng)
+        while True:
+            task: TaskName = tasks[int(rng.choice(len(tasks), p=weights))]
+            example = self._drawer.draw(task, scenery, rng)
+            if example is not None:
+                yield example
+            if example is None or rng.random() < 0.5:
+                scenery = self._scenery(rng)  # a piece without a place for any task would go on forever
 
     def _scenery(self, rng: np.random.Generator) -> Scenery:
         """A piece of a file, drawn by its share of the corpus's characters, with a file of the same project."""
@@ -114,6 +119,14 @@ def batches(
         prefetch_factor=4 if workers else None,
     )
     return iter(loader)
+
+
+def as_arrays(row: Row) -> dict[str, np.ndarray]:
+    return {name: getattr(row, name) for name in _FIELDS}
+
+
+def stack_rows(rows: Sequence[Row]) -> RowBatch:
+    return stack([as_arrays(row) for row in rows])
 
 
 def stack(rows: list[dict[str, np.ndarray]]) -> RowBatch:

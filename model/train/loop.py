@@ -1,7 +1,8 @@
 """The training loop: batches in, a trained network out; resumable, with a report of each noise level.
 
-One process and one device here. Wall-clock budgets steer the learning rate by elapsed time; otherwise the step
-count does and a run repeats bit for bit on CPU at an equal thread count.
+Serves every stage; where the batches come from is the stage's own matter. Wall-clock budgets steer the learning
+rate by elapsed time; otherwise steps or clean tokens do, and pre-training repeats bit for bit on CPU at an equal
+thread count.
 """
 
 from __future__ import annotations
@@ -10,19 +11,15 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from model.losses import Losses, RowBatch, dense_mask, tri_mode_loss
-from model.tokenizer import Tokenizer
-from model.train.corpus import SourceFile
-from model.train.data import PackedRows, batches
+from model.losses import Losses, Objective, RowBatch, dense_mask, tri_mode_loss
 from model.train.optimizer import Optimizers, learning_rate_scale
-from model.train.recipes import Recipe
-from model.train.refactorings.pairs import Pair
+from model.train.recipes import Recipe, Stage
 from model.train.report import Report
 from model.train.rows import GROUPS
 from model.train.state import RunState, identity, load_state, save_state
@@ -31,13 +28,16 @@ from model.transformer import Attend, Transformer, masked
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train: `seconds` of wall clock if given, else `steps`."""
+    """How long to train: `seconds` of wall clock or `clean` tokens if given, else `steps`."""
 
     steps: int
     seconds: float | None = None
+    clean: int | None = None
 
-    def progress(self, step: int, elapsed: float) -> float:
-        return min(1.0, elapsed / self.seconds if self.seconds else step / self.steps)
+    def progress(self, step: int, elapsed: float, clean: int = 0) -> float:
+        if self.seconds is not None:
+            return min(1.0, elapsed / max(1e-9, self.seconds))
+        return min(1.0, clean / self.clean if self.clean is not None else step / max(1, self.steps))
 
 
 def _has_bf16(device: torch.device) -> bool:
@@ -48,61 +48,76 @@ def _has_bf16(device: torch.device) -> bool:
 
 @dataclass
 class Trainer:
-    """One run. `fit` trains until its schedule ends; the state lives in `folder/state.pt`."""
+    """One stage of a run. `fit` trains until its schedule ends; the state lives in `folder/state.pt`."""
 
     recipe: Recipe
-    files: list[SourceFile]
-    tokenizer: Tokenizer
+    stage: Stage
     folder: Path
     schedule: Schedule
     device: torch.device
-    workers: int = 0
     corpus: str = ""
-    pairs: Sequence[Pair] = ()
     seconds: float = 0.0
     step: int = 0
     tokens: int = 0
+    clean: int = 0
+    is_finished: bool = False
     history: list[dict[str, object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.recipe.seed)
         self.network = Transformer(self.recipe.model).to(self.device)
         self.optimizers = Optimizers(self.network, self.recipe)
+        self.objective = Objective(self.recipe.alpha, self.stage.certainty)
+        self._began: float | None = None
         self.folder.mkdir(parents=True, exist_ok=True)
 
     @property
     def state_path(self) -> Path:
         return self.folder / "state.pt"
 
+    @property
+    def identity(self) -> dict[str, object]:
+        return identity(self.recipe, self.stage.name, self.corpus)
+
     def resume(self) -> bool:
         """Continue from the folder's state, if there is one; raises ResumeError when it does not fit."""
         if not self.state_path.exists():
             return False
-        state = load_state(self.state_path, identity(self.recipe, self.corpus))
+        state = load_state(self.state_path, self.identity)
         self.network.load_state_dict(state.network)
         self.optimizers.load(state.optimizers)
-        self.step, self.seconds, self.tokens = state.step, state.seconds, state.tokens
-        self.history = state.history
+        self.step, self.seconds = state.step, state.seconds
+        self.tokens, self.clean = state.tokens, state.clean
+        self.is_finished, self.history = state.is_finished, state.history
         return True
 
-    def fit(self, on_step: Callable[[int, Losses], None] = lambda step, losses: None) -> None:
+    def start_from(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take over trained weights; the optimisers warm up anew."""
+        self.network.load_state_dict(weights)
+
+    def progress(self, step: int | None = None) -> float:
+        """How far the stage is, in [0, 1]; `step` other than the current one is for batches prepared ahead."""
+        elapsed = self.seconds if self._began is None else time.monotonic() - self._began
+        step = self.step if step is None else step
+        return self.schedule.progress(step, elapsed, self.clean)
+
+    def fit(
+        self,
+        stream: Iterator[RowBatch],
+        on_step: Callable[[int, Losses], None] = lambda step, losses: None,
+    ) -> None:
+        """Train on the batches of `stream` until the schedule ends."""
         report = Report(self.recipe, self.device, len(GROUPS))
-        began, saved = time.monotonic() - self.seconds, time.monotonic()
-        data = PackedRows(self.files, self.tokenizer, self.recipe, self.pairs)
-        stream = batches(
-            data,
-            self.step,
-            self.recipe.rows_per_step,
-            lambda step: self.schedule.progress(step, time.monotonic() - began),
-            self.workers,
-        )
+        saved = time.monotonic()
+        self._began = saved - self.seconds
         with report:
-            while (progress := self.schedule.progress(self.step, time.monotonic() - began)) < 1:
+            while (progress := self.progress()) < 1:
                 batch = next(stream)
                 losses = self.train_step(batch, progress)
                 self.step += 1
                 self.tokens += batch.tokens
-                self.seconds = time.monotonic() - began
+                self.clean += batch.clean
+                self.seconds = time.monotonic() - self._began
                 if entry := report.add(self.step, progress, batch.tokens, losses):
                     self._log(entry)
                 on_step(self.step, losses)
@@ -111,6 +126,7 @@ class Trainer:
                     saved = time.monotonic()
             if entry := report.flush(self.step, 1.0):
                 self._log(entry)
+        self.is_finished = True
         self.save()
 
     def train_step(self, batch: RowBatch, progress: float) -> Losses:
@@ -118,8 +134,9 @@ class Trainer:
         batch = batch.to(self.device)
         recipe = self.recipe
         with torch.autocast(self.device.type, torch.bfloat16, enabled=_has_bf16(self.device)):
-            hidden, _ = self._forward(batch)
-            losses = tri_mode_loss(hidden, self.network.table.weight, batch, recipe.alpha, len(GROUPS))
+            losses = tri_mode_loss(
+                self.hidden(batch), self.network.table.weight, batch, self.objective, len(GROUPS)
+            )
         losses.total.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         if not math.isfinite(norm.item()):
@@ -127,11 +144,13 @@ class Trainer:
                 f"the gradient is not finite at step {self.step}; the last save is whole: "
                 "lower the recipe's learning rates and start in another --out folder"
             )
-        self.optimizers.step(learning_rate_scale(progress, recipe.warmup, recipe.decay))
+        scale = learning_rate_scale(progress, recipe.warmup, recipe.decay)
+        self.optimizers.step(self.stage.peak * scale)
         return losses
 
-    def _forward(self, batch: RowBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.network(batch.ids, batch.position, batch.block >= 0, self._attend(batch))
+    def hidden(self, batch: RowBatch) -> torch.Tensor:
+        """The network's last rows `[B, T, C]` of a batch on its device."""
+        return self.network(batch.ids, batch.position, batch.block >= 0, self._attend(batch))[0]
 
     def _attend(self, batch: RowBatch) -> Attend:
         if self.device.type != "cuda":
@@ -143,10 +162,12 @@ class Trainer:
     def save(self) -> None:
         network = {k: v.detach().cpu() for k, v in self.network.state_dict().items()}
         state = RunState(
-            identity(self.recipe, self.corpus),
+            self.identity,
             self.step,
             self.seconds,
             self.tokens,
+            self.clean,
+            self.is_finished,
             network,
             self.optimizers.state(),
             self.history,

@@ -36,8 +36,8 @@ def main(argv: Sequence[str]) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recipe",
-        choices=[*RECIPES, "corpus", "pairs"],
-        help="what to train, or `corpus` or `pairs` to only make that",
+        choices=[*RECIPES, "corpus", "pairs", "ablations"],
+        help="what to train; `corpus` and `pairs` only make that, `ablations` compares variants of `nano`",
     )
     parser.add_argument(
         "--out", type=Path, help="folder of the run (default runs/RECIPE; continues what is there)"
@@ -63,6 +63,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="wall clock for everything: corpus, training, packaging, measuring",
     )
     parser.add_argument("--steps", type=int, help="steps instead of the recipe's")
+    parser.add_argument(
+        "--clean-tokens", type=int, help="end pre-training after so many, to equal another run"
+    )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="PLACE",
+        help="start from a checkpoint folder's weights or another run's state.pt; the optimisers warm up anew",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
     parser.add_argument(

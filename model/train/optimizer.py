@@ -25,6 +25,7 @@ class Optimizers:
                     lr=recipe.matrix_learning_rate,
                     weight_decay=recipe.weight_decay,
                     momentum=0.95,
+                    adjust_lr_fn="match_rms_adamw" if recipe.matched_rms else "original",
                 )
             )
         for optimizer in self._all:

@@ -26,8 +26,12 @@ from model.train.recipes import Recipe
 from model.train.refactorings.pairs import read_pairs
 from model.train.state import RunState
 
+Costs = dict[str, dict[str, float]]
 
-def package(state: RunState, recipe: Recipe, tokenizer: Tokenizer, folder: Path, corpus: Path) -> None:
+
+def package(
+    state: RunState, recipe: Recipe, tokenizer: Tokenizer, folder: Path, corpus: Path, costs: Costs
+) -> None:
     """Write weights, graph, tokenizer, uncalibrated config and card into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     limits = recipe.limits
@@ -40,13 +44,19 @@ def package(state: RunState, recipe: Recipe, tokenizer: Tokenizer, folder: Path,
     save_file(quantize(state.network), folder / "model.safetensors")
     export_onnx(recipe.model, folder / "model.safetensors", folder / "graph.onnx")
     tokenizer.save(folder / "tokenizer.json")
-    facts = _facts(state, recipe)
+    facts = _facts(state, recipe, costs)
     write_config(folder, recipe.model, decoding, facts)
     write_card(folder, recipe, decoding, facts, corpus)
 
 
 def calibrate_and_report(
-    folder: Path, state: RunState, recipe: Recipe, corpus: Path, files: Sequence[SourceFile], count: int
+    folder: Path,
+    state: RunState,
+    recipe: Recipe,
+    corpus: Path,
+    files: Sequence[SourceFile],
+    count: int,
+    costs: Costs,
 ) -> dict[str, Any]:
     """Choose thresholds on some held-out projects, report on the others; rewrites config and card."""
     checkpoint = open_checkpoint(folder)
@@ -55,7 +65,7 @@ def calibrate_and_report(
     calibration, report = calibration_and_report(files)
     pairs = read_pairs(corpus, "heldout")
     decoding = calibrate(network, tokenizer, checkpoint.decoding, calibration, max(8, count // 4), pairs)
-    facts = _facts(state, recipe)
+    facts = _facts(state, recipe, costs)
     facts["report_projects"] = sorted({f.project for f in report})
     shown = replace(decoding, min_confidence=0.0, instructions=())
     facts["heldout"] = evaluate(DiffusionEngine(network, tokenizer, shown), report, count)
@@ -83,13 +93,14 @@ def write_card(folder: Path, recipe: Recipe, decoding: Decoding, facts: dict[str
     load_engine(str(folder))
 
 
-def _facts(state: RunState, recipe: Recipe) -> dict[str, Any]:
+def _facts(state: RunState, recipe: Recipe, costs: Costs) -> dict[str, Any]:
     last = state.history[-1] if state.history else {}
     return {
         "parameters": recipe.model.parameters,
-        "steps": state.step,
-        "positions_seen": state.tokens,
-        "seconds": round(state.seconds),
+        "stages": costs,
+        "positions_seen": sum(c["positions"] for c in costs.values()),
+        "steps": sum(c["steps"] for c in costs.values()),
+        "seconds": sum(c["seconds"] for c in costs.values()),
         "first_loss": _losses(state.history[0]) if state.history else {},
         "last_loss": _losses(last),
         "loss_by_task_and_level": last.get("groups", {}),

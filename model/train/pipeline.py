@@ -14,17 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
+from model.checkpoint import ModelError, open_checkpoint
+from model.quantize import dequantize
 from model.tokenizer import Tokenizer
-from model.train.corpus import SourceFile, build_corpus, read_half
-from model.train.loop import Schedule, Trainer
+from model.train import ablations
+from model.train.corpus import SourceFile, build_corpus, calibration_and_report, read_half
+from model.train.curriculum import Budget, Curriculum, spent
+from model.train.data import PackedRows
 from model.train.package import calibrate_and_report, package
-from model.train.recipes import RECIPES, Recipe
+from model.train.recipes import RECIPES, Pretraining, Recipe
 from model.train.refactorings.catalogue import MAKERS
 from model.train.refactorings.linter import LinterMissingError
 from model.train.refactorings.pairs import FILE_NAME, Pair, build_pairs, read_pairs
-from model.train.state import ResumeError, RunState, identity, load_state
+from model.train.stages import Source
+from model.train.state import ResumeError, RunState, identity, load_state, load_weights
 from model.train.vocabulary import train_tokenizer
+from model.transformer import Transformer
 
 _TOKENIZER_FILES = 5_000
 _SHORTEST = 10.0
@@ -37,9 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
             facts = _gather(arguments, arguments.out or Path("corpus"), stdlib_only=False)
         elif arguments.recipe == "pairs":
             facts = _pair(arguments.corpus or Path("corpus"))
+        elif arguments.recipe == "ablations":
+            facts = _ablations(arguments)
         else:
             facts = _train(arguments, RECIPES[arguments.recipe])
-    except (ResumeError, LinterMissingError, FloatingPointError, FileNotFoundError, ValueError) as error:
+    except (ResumeError, ModelError, LinterMissingError, FloatingPointError, OSError, ValueError) as error:
         print(f"redraft train: {error}", file=sys.stderr)
         return 2
     print(json.dumps(facts) if arguments.json else _plain(facts))
@@ -53,22 +62,23 @@ def _train(arguments: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
     if not (corpus / "manifest.json").exists():
         _say(f"gathering a corpus in {corpus}")
         _gather(arguments, corpus, recipe.stdlib_only)
-    files = read_half(corpus, "train")
-    tokenizer = _tokenizer(out, files, recipe)
-    trainer = Trainer(
+    files, heldout = read_half(corpus, "train"), read_half(corpus, "heldout")
+    weights = _weights(arguments.start, recipe)
+    tokenizer = _tokenizer(out, files, recipe, arguments.start)
+    pretraining = next(s for s in recipe.stages if isinstance(s, Pretraining))
+    source = Source(PackedRows(files, tokenizer, recipe, pretraining, _pairs(corpus)), arguments.workers)
+    asked = calibration_and_report(heldout)[0] if heldout else files
+    curriculum = Curriculum(
         recipe,
-        files,
-        tokenizer,
+        source,
+        Source(PackedRows(asked, tokenizer, recipe, pretraining, read_pairs(corpus, "heldout"))),
         out,
-        Schedule(arguments.steps or recipe.steps),
         _device(arguments.device),
-        arguments.workers,
-        corpus=_digest(corpus),
-        pairs=_pairs(corpus),
+        _digest(corpus),
+        weights,
     )
-    if trainer.resume():
-        _say(f"continuing from step {trainer.step}")
-    evaluate: int = arguments.evaluate if read_half(corpus, "heldout") else 0
+    evaluate: int = arguments.evaluate if heldout else 0
+    budget = Budget(arguments.steps or recipe.steps, clean=arguments.clean_tokens)
     if arguments.budget_seconds:
         left = arguments.budget_seconds - (time.monotonic() - began) - _time_to_measure(evaluate)
         if left < _SHORTEST:
@@ -76,9 +86,34 @@ def _train(arguments: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
                 f"--budget-seconds {arguments.budget_seconds:.0f} leaves no time to train; "
                 "give more, or fewer cases with --evaluate"
             )
-        trainer.schedule = Schedule(recipe.steps, trainer.seconds + left)
-    trainer.fit()
+        budget = Budget(recipe.steps, seconds=left)
+    curriculum.run(budget)
     return finish(recipe, out, corpus, evaluate)
+
+
+def _ablations(arguments: argparse.Namespace) -> dict[str, Any]:
+    out: Path = arguments.out or Path("runs/ablations")
+    corpus: Path = arguments.corpus or Path("corpus")
+    tokenizer = _tokenizer(out, read_half(corpus, "train"), RECIPES["nano"], None)
+    clean = arguments.clean_tokens or 1_000_000
+    return ablations.run(corpus, out, tokenizer, _device(arguments.device), clean, _digest(corpus))
+
+
+def _weights(start: Path | None, recipe: Recipe) -> dict[str, torch.Tensor] | None:
+    """Weights of a packaged checkpoint (int8) or of another run's state; raises ValueError where they do not fit."""
+    if start is None:
+        return None
+    if start.is_file():
+        found: dict[str, torch.Tensor] = load_weights(start)
+    else:
+        checkpoint = open_checkpoint(start)
+        found = dequantize(load_file(checkpoint.weights), checkpoint.config)
+    wanted = {k: v.shape for k, v in Transformer(recipe.model).state_dict().items()}
+    if {k: v.shape for k, v in found.items()} != wanted:
+        raise ValueError(
+            f"the weights of {start} are not of the model {recipe.model.name!r}; choose another --from"
+        )
+    return found
 
 
 def _time_to_measure(cases: int) -> float:
@@ -94,23 +129,37 @@ def _digest(corpus: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def finish(recipe: Recipe, out: Path, corpus: Path, evaluate: int) -> dict[str, Any]:
-    """Package what a run has learned so far, with figures of `evaluate` held-out cases a task."""
-    state: RunState = load_state(out / "state.pt", identity(recipe, _digest(corpus)))
+def finish(
+    recipe: Recipe, out: Path, corpus: Path, evaluate: int, until: str | None = None
+) -> dict[str, Any]:
+    """Package what a run has learned (`until`: a stage's name, the last one by default), with figures of
+    `evaluate` held-out cases a task."""
+    stages = [s.name for s in recipe.stages if (out / s.name / "state.pt").exists()]
+    if not stages:
+        raise FileNotFoundError(f"nothing is trained in {out}: run `redraft train {recipe.name} --out {out}`")
+    stage = until or stages[-1]
+    state: RunState = load_state(out / stage / "state.pt", identity(recipe, stage, _digest(corpus)))
     tokenizer = Tokenizer.load(out / "tokenizer.json")
-    folder, fresh = out / "checkpoint", out / "checkpoint.new"
+    folder = out / ("checkpoint" if until is None else f"checkpoint-{until}")
+    fresh = folder.with_suffix(".new")
     shutil.rmtree(fresh, ignore_errors=True)
-    package(state, recipe, tokenizer, fresh, corpus)
+    costs = spent(recipe, out)
+    package(state, recipe, tokenizer, fresh, corpus, costs)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)  # a kill before leaves the old checkpoint whole
-    facts: dict[str, Any] = {"checkpoint": str(folder), "steps": state.step, "positions_seen": state.tokens}
+    facts: dict[str, Any] = {"checkpoint": str(folder), "stages": costs}
+    for key in ("steps", "positions", "clean"):
+        facts[key] = sum(cost[key] for cost in costs.values())
+    first = out / stages[0] / "state.pt"
     if state.history:
-        facts["first_loss"] = state.history[0]["loss_causal"]
+        facts["first_loss"] = load_state(first, identity(recipe, stages[0], _digest(corpus))).history[0][
+            "loss_causal"
+        ]
         facts["last_loss"] = state.history[-1]["loss_causal"]
     heldout = read_half(corpus, "heldout")
     if evaluate and heldout:
         _say("calibrating and measuring on held-out projects")
-        facts |= calibrate_and_report(folder, state, recipe, corpus, heldout, evaluate)
+        facts |= calibrate_and_report(folder, state, recipe, corpus, heldout, evaluate, costs)
     return facts
 
 
@@ -138,12 +187,17 @@ def _pairs(corpus: Path) -> list[Pair]:
     return pairs
 
 
-def _tokenizer(out: Path, files: list[SourceFile], recipe: Recipe) -> Tokenizer:
+def _tokenizer(out: Path, files: list[SourceFile], recipe: Recipe, start: Path | None) -> Tokenizer:
+    """The run's own, that of the weights it starts from, or a new one."""
     path = out / "tokenizer.json"
     if path.exists():
         return Tokenizer.load(path)
-    _say("learning the vocabulary")
     out.mkdir(parents=True, exist_ok=True)
+    if start is not None:
+        folder = start if start.is_dir() else start.parent.parent
+        Tokenizer.load(folder / "tokenizer.json").save(path)
+        return Tokenizer.load(path)
+    _say("learning the vocabulary")
     chosen = random.Random(recipe.seed).sample(files, min(len(files), _TOKENIZER_FILES))
     tokenizer = train_tokenizer((f.text for f in chosen), recipe.model.vocab)
     tokenizer.save(path)

@@ -1,95 +1,176 @@
-"""Recipes: everything a training run needs to know, as frozen Python values."""
+"""Recipes: everything a training run needs to know, as frozen Python values.
+
+A recipe is a model, budgets, an optimiser, and the stages of Seed Diffusion (arXiv 2508.02193) in their order:
+pre-training (its phases are autoregressive warm-up, mask-based and edit-based noise), constrained-order
+trajectories, on-policy step minimisation. Variants are recipes of their own, made with `dataclasses.replace`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar, Literal
 
 from model.config import BASE, NANO, TINY, ModelConfig
 from model.train.tasks import Limits, TaskName
 
+Shares = tuple[tuple[TaskName, float], ...]
+
 
 @dataclass(frozen=True)
-class Mix:
-    """Shares of the tasks from a point of the run on."""
+class Phase:
+    """What is drawn from the share `since` of pre-training on. Each answer is followed by `copies` noisy copies;
+    without any a phase is autoregressive only."""
 
+    name: str
     since: float
-    shares: tuple[tuple[TaskName, float], ...]
+    copies: int
+    shares: Shares
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Stages 1 and 2: rows drawn from the corpus and noised at random."""
+
+    share: float
+    phases: tuple[Phase, ...]
+    name: ClassVar[str] = "pretraining"
+    certainty: ClassVar[float] = 0.0
+    peak: float = 1.0
+
+    def phase(self, progress: float) -> Phase:
+        return next(p for p in reversed(self.phases) if progress >= p.since)
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Stage 3: of `walks` denoising orders of each example the `kept` likeliest are trained on.
+
+    `peak` scales the recipe's learning rates, `shares` are the tasks, `gathered` the examples walked at a time."""
+
+    share: float
+    shares: Shares
+    walks: int = 4
+    kept: int = 1
+    gathered: int = 64
+    peak: float = 0.25
+    certainty: float = 0.0
+    name: ClassVar[str] = "trajectories"
+
+
+@dataclass(frozen=True)
+class StepMinimisation:
+    """Stage 4: rounds of "sample `samples` answers to each of `prompts` questions, keep the verified and
+    shortest, train on their states with `certainty`"; then `updates` of the policy gradient, kept if better."""
+
+    share: float
+    shares: Shares
+    samples: int = 4
+    prompts: int = 64
+    peak: float = 0.15
+    certainty: float = 0.1
+    updates: int = 40
+    group: int = 16
+    """Questions per update of the policy gradient."""
+    name: ClassVar[str] = "step-minimisation"
+
+
+Stage = Pretraining | Trajectories | StepMinimisation
+
+_MIXED: Shares = (("fill", 0.30), ("fix", 0.40), ("refactor", 0.30))
+_MOSTLY_FILL: Shares = (("fill", 0.80), ("fix", 0.10), ("refactor", 0.10))
+
+
+def curriculum(mask: float, edit: float, copies: int) -> tuple[Stage, ...]:
+    """All four stages; pre-training is autoregressive until `mask` and gets its edit tasks from `edit` on."""
+    phases = (
+        Phase("autoregressive", 0.0, 0, (("fill", 1.0),)),
+        Phase("mask", mask, copies, _MOSTLY_FILL),
+        Phase("edit", edit, copies, _MIXED),
+    )
+    return (
+        Pretraining(share=0.9, phases=phases),
+        Trajectories(share=0.05, shares=_MIXED),
+        StepMinimisation(share=0.05, shares=_MIXED),
+    )
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to train one model. `steps` holds unless a budget in seconds is given; the learning rate follows
-    whichever it is: linear warm-up, constant, linear decay over the last `decay` of the run."""
+    """One way to train one model. `steps` holds unless a budget in seconds or clean tokens is given, and is
+    divided among the stages by their shares. In each stage the learning rate rises over `warmup` of it, is
+    constant, and falls linearly to zero over the last `decay`."""
 
+    name: str
     model: ModelConfig
     limits: Limits
     steps: int
     rows_per_step: int
     row_length: int
-    copies: int
-    optimizer: Literal["muon", "adamw"]
-    learning_rate: float
-    matrix_learning_rate: float
+    optimizer: Literal["muon", "adamw"] = "muon"
+    learning_rate: float = 3e-3
+    matrix_learning_rate: float = 0.02
+    matched_rms: bool = False
+    """Muon's update scaled to AdamW's RMS (Moonlight), so that both share one learning rate."""
+    stages: tuple[Stage, ...] = curriculum(mask=0.22, edit=0.66, copies=2)
+    """20 % of the time autoregressive, 40 % tri-mode, 30 % edits, 10 % for stages 3 and 4."""
     warmup: float = 0.03
     decay: float = 0.4
     mask_warmup: float = 0.05
     weight_decay: float = 0.05
     clip: float = 1.0
     alpha: float = 1.0
+    block_sizes: tuple[int, ...] = (4, 8, 16, 32)
     seed: int = 20
     save_every_seconds: float = 120.0
     stdlib_only: bool = False
     """Whether the standard library alone is the corpus, unless one is named."""
-    mixes: tuple[Mix, ...] = (
-        Mix(0.0, (("fill", 0.70), ("fix", 0.15), ("refactor", 0.15))),
-        Mix(0.5, (("fill", 0.40), ("fix", 0.35), ("refactor", 0.25))),
-    )
-
-    @property
-    def name(self) -> str:
-        return self.model.name
 
     def as_json(self) -> dict[str, object]:
-        return asdict(self)
+        """Everything, the stages with their names."""
+        stages = [{"name": s.name, **asdict(s)} for s in self.stages]
+        return {**asdict(self), "stages": stages}
+
+    def twin(self) -> Recipe:
+        """The autoregressive twin: the same model, data and optimiser, trained causally only."""
+        phases = [replace(p, copies=0) for s in self.stages if isinstance(s, Pretraining) for p in s.phases]
+        return replace(self, name=f"{self.name}-twin", stages=(Pretraining(1.0, tuple(phases)),))
 
 
-RECIPES = {
-    r.name: r
-    for r in (
-        Recipe(
-            model=NANO,
-            limits=Limits(prefix=96, suffix=32, region=72, middle=32),
-            steps=300,
-            stdlib_only=True,
-            rows_per_step=4,
-            row_length=384,
-            copies=2,
-            optimizer="muon",
-            learning_rate=3e-3,
-            matrix_learning_rate=0.02,
-        ),
-        Recipe(
-            model=TINY,
-            limits=Limits(prefix=160, suffix=64, region=150, middle=64),
-            steps=6000,
-            rows_per_step=4,
-            row_length=768,
-            copies=2,
-            optimizer="muon",
-            learning_rate=3e-3,
-            matrix_learning_rate=0.02,
-        ),
-        Recipe(
-            model=BASE,
-            limits=Limits(prefix=512, suffix=192, region=384, middle=128),
-            steps=12000,
-            rows_per_step=16,
-            row_length=4096,
-            copies=3,
-            optimizer="muon",
-            learning_rate=3e-3,
-            matrix_learning_rate=0.02,
-        ),
-    )
-}
+_NANO = Recipe(
+    name="nano",
+    model=NANO,
+    limits=Limits(prefix=96, suffix=32, region=72, middle=32),
+    steps=300,
+    stdlib_only=True,
+    rows_per_step=4,
+    row_length=384,
+    stages=(
+        *curriculum(mask=0.1, edit=0.5, copies=2)[:2],
+        StepMinimisation(share=0.05, shares=_MIXED, prompts=16, updates=2),
+    ),
+)
+_TINY = Recipe(
+    name="tiny",
+    model=TINY,
+    limits=Limits(prefix=160, suffix=64, region=150, middle=64),
+    steps=6000,
+    rows_per_step=4,
+    row_length=768,
+    # Two cores see few tokens: what a small model can learn best, edits, gets half of the time.
+    stages=curriculum(mask=0.15, edit=0.5, copies=2),
+)
+_BASE = Recipe(
+    name="base",
+    model=BASE,
+    limits=Limits(prefix=512, suffix=192, region=384, middle=128),
+    steps=12000,
+    rows_per_step=32,
+    row_length=4096,
+    stages=curriculum(mask=0.22, edit=0.66, copies=3),
+    learning_rate=2e-3,
+    matrix_learning_rate=2e-3,
+    matched_rms=True,
+    weight_decay=0.1,
+    decay=0.35,
+)
+RECIPES = {r.name: r for each in (_NANO, _TINY, _BASE) for r in (each, each.twin())}

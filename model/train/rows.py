@@ -8,7 +8,7 @@ positions they will have at inference, consecutive from the answer's start. NumP
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -95,21 +95,27 @@ GROUPS = ("clean", *(f"{task}/{level}" for task in TASK_GROUP for level in range
 
 
 def noisy_blocks(
-    example: Example, copies: int, rng: np.random.Generator, u_max: float = 1.0
+    example: Example,
+    copies: int,
+    rng: np.random.Generator,
+    u_max: float = 1.0,
+    sizes: Sequence[int] = BLOCK_SIZES,
 ) -> list[NoisyBlock]:
     """`copies` independent noisings of the example's answer."""
     blocks: list[NoisyBlock] = []
     for copy in range(copies):
         if example.source is None:
-            blocks += _fill_blocks(example.target, rng, u_max)
+            blocks += _fill_blocks(example.target, rng, u_max, sizes)
         else:
             blocks.append(_edit_block(example.source, example.target, copy, rng))
     return blocks
 
 
-def _fill_blocks(target: list[int], rng: np.random.Generator, u_max: float) -> list[NoisyBlock]:
+def _fill_blocks(
+    target: list[int], rng: np.random.Generator, u_max: float, sizes: Sequence[int]
+) -> list[NoisyBlock]:
     """Masked blocks over the middle, its `<eos>` and more of them up to the block's end."""
-    size = int(BLOCK_SIZES[rng.integers(len(BLOCK_SIZES))])
+    size = int(sizes[int(rng.integers(len(sizes)))])
     first = int(rng.integers(1, size + 1)) if rng.random() < 0.3 else size
     length = len(target) + 1
     padded = first if length <= first else first + -(-(length - first) // size) * size
@@ -140,7 +146,30 @@ def _edit_block(source: list[int], target: list[int], copy: int, rng: np.random.
         ]
     labels = round_labels(canvas, target)
     changed = np.array([c != w for c, w in zip(canvas, labels, strict=True)])
-    return NoisyBlock(0, canvas, labels, _balanced(changed).tolist(), state)
+    return NoisyBlock(0, canvas, labels, balanced(changed).tolist(), state)
+
+
+def state_of(canvas: Sequence[int]) -> int:
+    """Which of the three kinds of state an edit's canvas is, for reports: corrupted, or with masks."""
+    return 2 if MASK in canvas else 0
+
+
+def pack(
+    documents: Iterable[tuple[Example, Sequence[NoisyBlock]]], length: int
+) -> tuple[list[Row], list[tuple[int, int]]]:
+    """Documents in rows, in order; and of each the row and its first block there, (-1, -1) where it is too long."""
+    rows, places = [Row(length)], list[tuple[int, int]]()
+    for example, blocks in documents:
+        first = rows[-1].blocks
+        if not rows[-1].add(example, blocks):
+            rows.append(Row(length))
+            first = 0
+            if not rows[-1].add(example, blocks):
+                rows.pop()
+                places.append((-1, -1))
+                continue
+        places.append((len(rows) - 1, first))
+    return rows, places
 
 
 def _opened(canvas: list[int], target: list[int], rng: np.random.Generator) -> list[int]:
@@ -157,7 +186,7 @@ def _opened(canvas: list[int], target: list[int], rng: np.random.Generator) -> l
     return opened
 
 
-def _balanced(changed: np.ndarray) -> np.ndarray:
+def balanced(changed: np.ndarray) -> np.ndarray:
     """Half the loss on changed and masked positions, half on kept ones, so that *keep* does not swamp."""
     weights = np.zeros(len(changed), np.float32)
     for part in (changed, ~changed):

@@ -25,14 +25,19 @@ class RunState:
     step: int
     seconds: float
     tokens: int
+    """Positions trained on, clean and noisy."""
+    clean: int
+    """Those of them that are clean: what an autoregressive twin must see as many of."""
+    is_finished: bool
     network: dict[str, torch.Tensor]
     optimizers: list[dict[str, object]]
     history: list[dict[str, object]]
 
 
-def identity(recipe: Recipe, corpus: str) -> dict[str, object]:
-    """What must be equal for a state to be continued: the recipe as JSON keeps it, and the corpus's digest."""
-    return {**json.loads(json.dumps(recipe.as_json())), "corpus": corpus}
+def identity(recipe: Recipe, stage: str, corpus: str) -> dict[str, object]:
+    """What must be equal for a state to be continued: the recipe as JSON keeps it, its stage, and the corpus's
+    digest."""
+    return {**json.loads(json.dumps(recipe.as_json())), "stage": stage, "corpus": corpus}
 
 
 def save_state(path: Path, state: RunState) -> None:
@@ -62,3 +67,12 @@ def load_state(path: Path, recipe: dict[str, object]) -> RunState:
             "choose another --out folder"
         )
     return state
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of any recipe's state; raises ResumeError where the file is damaged."""
+    try:
+        data: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return data["network"]
+    except Exception as error:  # a damaged archive raises many types
+        raise ResumeError(f"{path} is no training state ({type(error).__name__})") from error

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.causal import autoregress, look_up, speculate
 from model.config import ModelConfig
-from model.decoders import Job, autoregress, edit, fill, speculate
+from model.decoders import Job, edit, fill
 from model.policies import EntropyBound, Factor, FixedSteps, InsertDelete, Policy, Threshold, TokenEditing
 from model.sampler import Lane, Run
 from model.tokenizer import EOR, EOS, INS_16, MASK, MID, NEW, OLD
@@ -45,7 +46,7 @@ def test_a_fill_reaches_its_target(oracle, small: ModelConfig, policy: Policy, t
 @given(TOKENS, st.integers(1, 30))
 def test_a_fill_never_exceeds_its_limit(oracle, small: ModelConfig, target: list[int], limit: int) -> None:
     backend = oracle(small, lambda prompt: target)
-    for start in (partial(fill, policy=Threshold()), autoregress, speculate):
+    for start in (partial(fill, policy=Threshold()), autoregress, speculate, look_up):
         lane = decoded(backend, Job([30, MID], limit=limit, block=8), start)
         assert lane.canvas.tokens == target[:limit]
 
@@ -75,8 +76,20 @@ def test_a_sure_edit_of_less_than_a_hundred_tokens_needs_eight_rounds_at_most(
 def test_all_ways_to_decode_an_edit_agree(oracle, small: ModelConfig, source, target) -> None:
     backend = oracle(small, lambda prompt: target)
     job = Job([30, OLD, *source, NEW], source, limit=200, end=EOR)
-    for start in (autoregress, speculate):
+    for start in (autoregress, speculate, look_up):
         assert decoded(backend, job, start).canvas.tokens == target
+
+
+def test_prompt_lookup_copies_a_region_in_large_steps(oracle, small: ModelConfig) -> None:
+    """Forty tokens of which one changes: a forward for ten tokens, and for each token until it finds its way back."""
+    source = list(range(24, 64))
+    target = [*source[:20], 24, *source[21:]]
+    backend = oracle(small, lambda prompt: target)
+    lane = decoded(backend, Job([OLD, *source, NEW], source, limit=60, end=EOR), look_up)
+    assert lane.canvas.tokens == target
+    assert lane.forwards <= 8
+    plain = decoded(backend, Job([OLD, *source, NEW], source, limit=60, end=EOR), autoregress)
+    assert plain.forwards == 41
 
 
 @given(TOKENS)

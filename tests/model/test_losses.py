@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model import losses
 from model.backends.interface import Pass
 from model.backends.torch import TorchBackend
-from model.losses import RowBatch, dense_mask, tri_mode_loss
+from model.losses import Objective, RowBatch, dense_mask, tri_mode_loss
 from model.tokenizer import EOR, EOS, MASK, MID, NEW, OLD
 from model.train.data import stack
 from model.train.rows import GROUPS, NoisyBlock, Row, noisy_blocks
@@ -140,7 +143,7 @@ def test_the_loss_is_the_weighted_means(case) -> None:
         return
     torch.manual_seed(0)
     hidden, table = torch.randn(1, row.length, 16), torch.randn(64, 16)
-    found = tri_mode_loss(hidden, table, batch_of(row), alpha=0.3, groups=len(GROUPS))
+    found = tri_mode_loss(hidden, table, batch_of(row), Objective(alpha=0.3), groups=len(GROUPS))
     logp = torch.log_softmax((hidden[0] @ table.T).double(), dim=-1)
     sums = {True: [0.0, 0.0], False: [0.0, 0.0]}
     counts = [0] * len(GROUPS)
@@ -169,3 +172,86 @@ def test_a_mask_is_never_a_label_of_a_clean_token_stream() -> None:
     assert row.weight[:10].tolist() == [0, 1, 1, 1, 1, 0, 1, 0, 1, 1]
     assert (row.document[10:] == -1).all()
     assert not row.weight[10:].any()
+
+
+def one_row() -> tuple[RowBatch, torch.Tensor, torch.Tensor]:
+    example = Example("fill", "line", [30, MID], [31, 32, 33], None)
+    row = Row(12)
+    assert row.add(
+        example, [NoisyBlock(0, [MASK, 32, MASK, MASK], [31, 32, 33, EOS], [1.0, 0.0, 1.0, 1.0], 0)]
+    )
+    torch.manual_seed(0)
+    return batch_of(row), torch.randn(1, 12, 16), torch.randn(64, 16)
+
+
+def test_chunks_of_the_vocabulary_change_neither_loss_nor_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, hidden, table = one_row()
+    found = []
+    for chunk in (2, 8192):
+        monkeypatch.setattr(losses, "_CHUNK", chunk)
+        leaf = hidden.clone().requires_grad_(True)
+        total = tri_mode_loss(leaf, table, batch, Objective(0.5, 0.2), len(GROUPS)).total
+        total.backward()
+        found.append((total.item(), leaf.grad))
+    assert found[0][0] == pytest.approx(found[1][0])
+    assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
+
+
+def test_a_negative_weight_pushes_its_label_down() -> None:
+    batch, hidden, table = one_row()
+    noisy = batch.block >= 0
+    batch = replace(batch, weight=torch.where(noisy & (batch.weight != 0), -1.0, 0.0))
+    leaf = hidden.clone().requires_grad_(True)
+
+    def probability(rows: torch.Tensor) -> torch.Tensor:
+        logp = (rows @ table.T).log_softmax(-1)[0]
+        return logp[torch.arange(12), batch.label[0].clamp(min=0)][noisy[0] & (batch.weight[0] != 0)]
+
+    tri_mode_loss(leaf, table, batch, Objective(), len(GROUPS)).total.backward()
+    assert leaf.grad is not None
+    after = probability((leaf - 0.5 * leaf.grad).detach())
+    assert (after < probability(hidden)).all()
+
+
+def test_certainty_sharpens_what_is_right_and_leaves_the_rest() -> None:
+    """Only noisy positions whose best id is the label count."""
+    batch, hidden, table = one_row()
+    rows = (batch.block[0] >= 0) & (batch.weight[0] > 0)
+    right = int(rows.nonzero()[0, 0])
+    hidden[0, right] = 2 * table[batch.label[0, right]] / table[batch.label[0, right]].norm()
+    wrong = int(rows.nonzero()[1, 0])
+    hidden[0, wrong] = -hidden[0, right]
+
+    def gradient(certainty: float) -> torch.Tensor:
+        leaf = hidden.clone().requires_grad_(True)
+        tri_mode_loss(leaf, table, batch, Objective(0.0, certainty), len(GROUPS)).total.backward()
+        assert leaf.grad is not None
+        return leaf.grad[0]
+
+    difference = (gradient(1.0) - gradient(0.0)).abs().sum(-1)
+    assert difference[right] > 1e-4
+    assert difference[wrong] == 0
+
+
+def test_denominators_are_of_all_processes() -> None:
+    """Two shards with the sums of both as denominators add up to the loss of the whole."""
+    batch, hidden, table = one_row()
+    sums: list[torch.Tensor] = []
+
+    def noted(counts: torch.Tensor) -> torch.Tensor:
+        sums.append(counts)
+        return counts
+
+    whole = tri_mode_loss(hidden, table, batch, Objective(0.7), len(GROUPS), noted).total
+    parts = [
+        tri_mode_loss(
+            hidden,
+            table,
+            replace(batch, weight=batch.weight * keep),
+            Objective(0.7),
+            len(GROUPS),
+            lambda _: sums[0],
+        ).total
+        for keep in (batch.position < 3, batch.position >= 3)
+    ]
+    assert sum(p.item() for p in parts) == pytest.approx(whole.item(), rel=1e-5)

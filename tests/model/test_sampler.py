@@ -13,7 +13,8 @@ from model.backends.interface import Pass
 from model.backends.torch import TorchBackend
 from model.cache import PrefixStore
 from model.canvas import Canvas, before_end, count_text
-from model.decoders import Job, autoregress, edit, fill, speculate
+from model.causal import autoregress, look_up, speculate
+from model.decoders import Job, edit, fill
 from model.policies import EntropyBound, Factor, FixedSteps, InsertDelete, Threshold, TokenEditing
 from model.sampler import Run, capacity
 from model.tokenizer import EOR, EOS, FIRST_TEXT_ID, MASK, MID, NEW, OLD
@@ -24,6 +25,7 @@ FILLS = {
 } | {
     "autoregress": autoregress,
     "speculate": speculate,
+    "look_up": look_up,
     "two_step_speculate": partial(speculate, draft_steps=2),
 }
 EDIT = partial(edit, policy=InsertDelete(0.5, 0.6))
@@ -68,6 +70,17 @@ def test_batched_decoding_equals_single_decoding(
 def test_batched_edits_equal_single_ones(exact: TorchBackend, jobs: list[Job], width: int) -> None:
     single = [answers(Run(exact, [job], EDIT))[0] for job in jobs]
     assert answers(Run(exact, jobs, EDIT, width=width)) == single
+
+
+@settings(max_examples=40)
+@given(st.one_of(fill_jobs(), edit_jobs()))
+def test_prompt_lookup_equals_greedy_decoding(exact: TorchBackend, job: Job) -> None:
+    (greedy,) = Run(exact, [job], autoregress).finish()
+    (drafted,) = Run(exact, [job], look_up).finish()
+    assert drafted.canvas.tokens == greedy.canvas.tokens
+    assert drafted.canvas.is_cut == greedy.canvas.is_cut
+    assert drafted.canvas.logp == pytest.approx(greedy.canvas.logp)
+    assert drafted.forwards <= greedy.forwards
 
 
 @settings(max_examples=40)

@@ -105,9 +105,9 @@ def build_pairs(
     unfinished = corpus / f"{FILE_NAME}.part"
     with gzip.open(unfinished, "wt", encoding="utf-8") as out:
         for half, most in _MOST.items():
-            pairs = find_pairs(
-                read_half(corpus, half), linter, most, lambda done, h=half: say(f"{h}: {done}")
-            )
+            files = _sample(read_half(corpus, half))
+            pairs = find_pairs(files, linter, most, lambda done, h=half: say(f"{h}: {done}"))
+            pairs += made_pairs(files, {name: made[name] for name in RARE}, most)
             counts[half] = Counter(pair.kind for pair in pairs)
             for pair in pairs:
                 out.write(json.dumps({"half": half, **asdict(pair)}) + "\n")
@@ -122,13 +122,12 @@ def find_pairs(
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Pair]:
     """Up to `most` pairs of each refactoring in `files`, `_A_PROJECT` of a project among them, each result once;
-    by refactoring. What is common is found in a part of the files, what is rare is looked for in up to `_FILES`."""
-    order = _sample(files)
+    by refactoring. What is common is found in the first of the files, what is rare is looked for in all."""
     found: dict[str, list[Pair]] = {r.name: [] for r in linter.refactorings}
     seen: set[tuple[str, str]] = set()
     of_project: Counter[tuple[str, str]] = Counter()
-    for at in range(0, len(order), _CHUNK):
-        chunk = order[at : at + _CHUNK]
+    for at in range(0, len(files), _CHUNK):
+        chunk = files[at : at + _CHUNK]
         wanted = [r for r in linter.refactorings if len(found[r.name]) < most]
         for pair in _of_chunk(chunk, linter, wanted):
             key = pair.kind, pair.project
@@ -136,7 +135,7 @@ def find_pairs(
                 seen.add((pair.kind, pair.after))
                 of_project[key] += 1
                 found[pair.kind].append(pair)
-        progress(f"{at + len(chunk)} of {len(order)} files, {sum(map(len, found.values()))} pairs")
+        progress(f"{at + len(chunk)} of {len(files)} files, {sum(map(len, found.values()))} pairs")
     return [pair for each in found.values() for pair in each[:most]]
 
 

@@ -9,7 +9,7 @@ import pytest
 from model.config import ModelConfig
 from model.tokenizer import Tokenizer
 from model.train.corpus import SourceFile
-from model.train.recipes import Mix, Recipe
+from model.train.recipes import Phase, Pretraining, Recipe
 from model.train.tasks import Limits
 
 ROOT = Path(__file__).parents[3]
@@ -27,17 +27,19 @@ def files() -> list[SourceFile]:
 @pytest.fixture(scope="session")
 def recipe(tokenizer: Tokenizer) -> Recipe:
     return Recipe(
+        name="seconds",
         model=ModelConfig("seconds", tokenizer.size, 32, 2, 2, 1, 16, 64, 512, 160, 16),
         limits=Limits(prefix=48, suffix=16, region=72, middle=24),
         steps=8,
         rows_per_step=2,
         row_length=384,
-        copies=2,
-        optimizer="muon",
-        learning_rate=3e-3,
-        matrix_learning_rate=0.02,
-        mixes=(
-            Mix(0.0, (("fill", 0.6), ("fix", 0.2), ("refactor", 0.2))),
-            Mix(0.5, (("fill", 0.4), ("fix", 0.4), ("refactor", 0.2))),
+        stages=(
+            Pretraining(
+                1.0,
+                phases=(
+                    Phase("mask", 0.0, 2, (("fill", 0.6), ("fix", 0.2), ("refactor", 0.2))),
+                    Phase("edit", 0.5, 2, (("fill", 0.4), ("fix", 0.4), ("refactor", 0.2))),
+                ),
+            ),
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from model.losses import Losses
 from model.tokenizer import Tokenizer
 from model.train import report
 from model.train.corpus import SourceFile
+from model.train.data import PackedRows
 from model.train.loop import Schedule, Trainer
 from model.train.optimizer import learning_rate_scale
-from model.train.recipes import Recipe
+from model.train.recipes import Pretraining, Recipe
+from model.train.stages import Source, stream
 from model.train.state import ResumeError
 
 Curve = list[tuple[float, float]]
+OnStep = Callable[[int, Losses], None]
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +44,13 @@ class Lab:
     ) -> Trainer:
         recipe = recipe or self.recipe
         schedule = schedule or Schedule(recipe.steps)
-        return Trainer(recipe, self.files, self.tokenizer, folder, schedule, torch.device("cpu"))
+        return Trainer(recipe, recipe.stages[0], folder, schedule, torch.device("cpu"))
+
+    def fit(self, trainer: Trainer, on_step: OnStep = lambda step, losses: None) -> None:
+        (stage,) = trainer.recipe.stages
+        assert isinstance(stage, Pretraining)
+        rows = PackedRows(self.files, self.tokenizer, trainer.recipe, stage)
+        trainer.fit(stream(trainer, Source(rows)), on_step)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +69,7 @@ def whole(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, 
         patch.setattr(report, "peak_flops", lambda device: 1e12)
         curve: Curve = []
         trainer = lab.trainer(tmp_path_factory.mktemp("whole"))
-        trainer.fit(record(curve))
+        lab.fit(trainer, record(curve))
     return trainer, curve
 
 
@@ -71,7 +81,7 @@ def same_weights(a: Trainer, b: Trainer) -> bool:
 def test_a_run_repeats_bit_for_bit(lab: Lab, whole: tuple[Trainer, Curve], tmp_path: Path) -> None:
     curve: Curve = []
     again = lab.trainer(tmp_path)
-    again.fit(record(curve))
+    lab.fit(again, record(curve))
     assert curve == whole[1]
     assert same_weights(again, whole[0])
     assert again.tokens == whole[0].tokens
@@ -83,7 +93,7 @@ def test_an_interrupted_run_continues_bit_for_bit(lab: Lab, tmp_path: Path, opti
     recipe = replace(lab.recipe, optimizer=optimizer, steps=6, row_length=256)
     curve: Curve = []
     straight = lab.trainer(tmp_path / "straight", recipe)
-    straight.fit(record(curve))
+    lab.fit(straight, record(curve))
 
     def die(step: int, losses: Losses) -> None:
         if step == 2:
@@ -93,13 +103,13 @@ def test_an_interrupted_run_continues_bit_for_bit(lab: Lab, tmp_path: Path, opti
 
     victim = lab.trainer(tmp_path / "victim", recipe)
     with pytest.raises(DiedError):
-        victim.fit(die)
+        lab.fit(victim, die)
     torch.manual_seed(12345)  # whatever else the new process did
     heir = lab.trainer(tmp_path / "victim", recipe)
     assert heir.resume()
     assert heir.step == 2
     rest: Curve = []
-    heir.fit(record(rest))
+    lab.fit(heir, record(rest))
     assert rest == curve[2:]
     assert same_weights(heir, straight)
     assert heir.tokens == straight.tokens
@@ -108,7 +118,7 @@ def test_an_interrupted_run_continues_bit_for_bit(lab: Lab, tmp_path: Path, opti
 def test_the_loss_falls(lab: Lab, tmp_path: Path) -> None:
     """Both losses, over batches that are never the same."""
     curve: Curve = []
-    lab.trainer(tmp_path, replace(lab.recipe, steps=40)).fit(record(curve))
+    lab.fit(lab.trainer(tmp_path, replace(lab.recipe, steps=40)), record(curve))
     assert len(curve) == 40
     for part in (0, 1):
         losses = [each[part] for each in curve]
@@ -130,7 +140,7 @@ def test_a_finished_run_has_nothing_to_resume(lab: Lab, whole: tuple[Trainer, Cu
     again = lab.trainer(whole[0].folder)
     assert again.resume()
     curve: Curve = []
-    again.fit(record(curve))
+    lab.fit(again, record(curve))
     assert (again.step, curve) == (8, [])
 
 
@@ -165,7 +175,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(lab: Lab, tmp_path: Path) -> No
     with torch.no_grad():
         trainer.network.table.weight.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="not finite at step 0"):
-        trainer.fit()
+        lab.fit(trainer)
     assert not trainer.state_path.exists()
 
 
@@ -176,7 +186,7 @@ def test_a_budget_in_seconds_ends_the_run(lab: Lab, tmp_path: Path, monkeypatch:
     now = iter(range(0, 10_000))
     monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(now)))
     trainer = lab.trainer(tmp_path, schedule=Schedule(10_000, seconds=25.0))
-    trainer.fit()
+    lab.fit(trainer)
     assert 1 <= trainer.step < 25
     assert trainer.state_path.exists()
 

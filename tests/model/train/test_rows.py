@@ -31,13 +31,19 @@ from model.tokenizer import (
 )
 from model.train.corpus import SourceFile
 from model.train.data import PackedRows, batches, top_level_piece
-from model.train.recipes import RECIPES, Recipe
+from model.train.recipes import RECIPES, Pretraining, Recipe
 from model.train.rows import GROUPS, LEVELS, TASK_GROUP, Row, noisy_blocks
 from model.train.scenery import Scenery
 from model.train.tasks import Drawer, Example, TaskName
 
 SEEDS = st.integers(0, 2**32)
 TEXT = st.lists(st.integers(FIRST_TEXT_ID, FIRST_TEXT_ID + 12), min_size=1, max_size=50)
+
+
+def first_stage(recipe: Recipe) -> Pretraining:
+    first = recipe.stages[0]
+    assert isinstance(first, Pretraining)
+    return first
 
 
 def drawn(
@@ -208,20 +214,20 @@ def test_packing_never_exceeds_and_stays_consistent(seed: int, parts, length: in
 def test_a_row_depends_on_seed_number_and_progress_alone(
     tokenizer: Tokenizer, recipe: Recipe, files: list[SourceFile]
 ) -> None:
-    one, two = (PackedRows(files, tokenizer, recipe) for _ in range(2))
+    one, two = (PackedRows(files, tokenizer, recipe, first_stage(recipe)) for _ in range(2))
     two[(99, 0.5)]  # whatever was drawn before
     for key in ((0, 0.0), (7, 0.4), (7, 0.6)):
         a, b = one[key], two[key]
         assert all(np.array_equal(a[k], b[k]) for k in a)
     assert not np.array_equal(one[(0, 0.0)]["ids"], one[(1, 0.0)]["ids"])
-    other = PackedRows(files, tokenizer, replace(recipe, seed=recipe.seed + 1))
+    other = PackedRows(files, tokenizer, replace(recipe, seed=recipe.seed + 1), first_stage(recipe))
     assert not np.array_equal(one[(0, 0.0)]["ids"], other[(0, 0.0)]["ids"])
 
 
 def test_a_resumed_stream_continues_with_the_rows_it_would_have_seen(
     tokenizer: Tokenizer, recipe: Recipe, files: list[SourceFile]
 ) -> None:
-    data = PackedRows(files, tokenizer, recipe)
+    data = PackedRows(files, tokenizer, recipe, first_stage(recipe))
 
     def stream(first: int):
         return batches(data, first, 2, lambda step: step / 8, workers=0)
@@ -235,7 +241,7 @@ def test_a_resumed_stream_continues_with_the_rows_it_would_have_seen(
 
 def test_all_tasks_and_levels_are_seen(tokenizer: Tokenizer, recipe: Recipe, files: list[SourceFile]) -> None:
     """And rows are well filled: a piece of a file without a place for a task is left for another."""
-    data = PackedRows(files, tokenizer, replace(recipe, row_length=1024))
+    data = PackedRows(files, tokenizer, replace(recipe, row_length=1024), first_stage(recipe))
     groups, filled = set(), []
     for number in range(12):
         row = data[(number, 0.9)]
@@ -265,6 +271,8 @@ def test_every_recipe_fits_its_network() -> None:
         c, limits = recipe.model, recipe.limits
         assert limits.region <= c.region_limit
         assert limits.prefix + limits.suffix + limits.middle + 64 + c.block <= c.context
-        for mix in recipe.mixes:
-            assert sum(share for _, share in mix.shares) == pytest.approx(1)
-        assert recipe.mixes[0].since == 0
+        first = first_stage(recipe)
+        assert first.phases[0].since == 0
+        assert sum(stage.share for stage in recipe.stages) == pytest.approx(1)
+        for shares in [p.shares for p in first.phases] + [s.shares for s in recipe.stages[1:]]:
+            assert sum(share for _, share in shares) == pytest.approx(1)

@@ -18,7 +18,15 @@ RECIPE: dict[str, object] = {"steps": 3, "model": {"width": 8}}
 
 def state(step: int) -> RunState:
     return RunState(
-        dict(RECIPE), step, 1.5, 99, {"w": torch.full((64,), float(step))}, [{"lr": 0.1}], [{"step": step}]
+        dict(RECIPE),
+        step,
+        1.5,
+        99,
+        60,
+        False,
+        {"w": torch.full((64,), float(step))},
+        [{"lr": 0.1}],
+        [{"step": step}],
     )
 
 
@@ -39,7 +47,7 @@ from pathlib import Path
 import model.train.state as s
 
 def state(step):
-    return s.RunState({RECIPE!r}, step, 0.0, 0, {{"w": torch.zeros(5000)}}, [], [])
+    return s.RunState({RECIPE!r}, step, 0.0, 0, 0, False, {{"w": torch.zeros(5000)}}, [], [])
 
 path = Path(sys.argv[1])
 s.save_state(path, state(1))

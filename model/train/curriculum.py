@@ -1,0 +1,127 @@
+"""A recipe's stages in their order: each starts from what the one before learned and keeps its own state.
+
+    out/tokenizer.json  out/pretraining/state.pt  out/trajectories/state.pt  out/step-minimisation/state.pt
+
+A run that is continued skips finished stages and resumes the one that was cut short.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model.train.loop import Schedule, Trainer
+from model.train.policy_gradient import Probe, probe, refine
+from model.train.recipes import Pretraining, Recipe, Shares, Stage, StepMinimisation
+from model.train.report import flops_per_token
+from model.train.stages import Source, note, stream
+from model.train.state import RunState, load_state
+from model.train.tasks import Example
+
+_QUESTIONS = 128
+_GRADIENT_SHARE = 0.4
+"""Of the time of step minimisation, for the policy gradient."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """For all stages together: steps, or seconds of wall clock, or clean tokens of pre-training."""
+
+    steps: int
+    seconds: float | None = None
+    clean: int | None = None
+
+    def of(self, share: float, spent: float = 0.0) -> Schedule:
+        """A stage's part; `spent` seconds of an earlier try count in."""
+        seconds = None if self.seconds is None else spent + share * self.seconds
+        return Schedule(max(1, round(share * self.steps)), seconds, self.clean)
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """Trains the stages of `recipe` in `folder`; `weights` is where the first stage starts (None: from nothing)."""
+
+    recipe: Recipe
+    source: Source
+    questions: Source
+    folder: Path
+    device: torch.device
+    corpus: str
+    weights: Mapping[str, torch.Tensor] | None = None
+
+    def run(self, budget: Budget) -> RunState:
+        """Train what is not yet trained; the state of the last stage. Raises ResumeError, FloatingPointError."""
+        weights, began = self.weights, time.monotonic()
+        todo = [s for s in self.recipe.stages if not self._is_finished(s, budget)]
+        left = sum(s.share for s in todo)
+        trainer = self._trainer(self.recipe.stages[0])
+        for stage in self.recipe.stages:
+            trainer = self._trainer(stage)
+            if trainer.resume():
+                _say(f"{stage.name}: continuing from step {trainer.step}")
+            elif weights is not None:
+                trainer.start_from(weights)
+            if stage in todo:
+                rest = None if budget.seconds is None else budget.seconds - (time.monotonic() - began)
+                now = Budget(budget.steps, rest, budget.clean if isinstance(stage, Pretraining) else None)
+                self._train(trainer, stage, now, stage.share / left if rest is not None else stage.share)
+                left -= stage.share
+            weights = trainer.network.state_dict()
+        return load_state(trainer.state_path, trainer.identity)
+
+    def _train(self, trainer: Trainer, stage: Stage, budget: Budget, share: float) -> None:
+        last = isinstance(stage, StepMinimisation)
+        training = share * (1 - _GRADIENT_SHARE) if last else share
+        trainer.schedule = budget.of(training, trainer.seconds)
+        questions = self._questions()
+        before = probe(trainer.network, questions) if not isinstance(stage, Pretraining) else Probe(0, 0)
+        trainer.fit(stream(trainer, self.source))
+        note(trainer.folder, before=asdict(before), after=asdict(probe(trainer.network, questions)))
+        if isinstance(stage, StepMinimisation) and stage.updates:
+            seconds = None if budget.seconds is None else share * _GRADIENT_SHARE * budget.seconds
+            note(trainer.folder, **refine(trainer, stage, self.source, questions, seconds))
+
+    def _questions(self) -> Sequence[Example]:
+        """Fixed questions of projects that are not trained on."""
+        last = self.recipe.stages[-1]
+        shares: Shares = (("fill", 1.0),) if isinstance(last, Pretraining) else last.shares
+        return self.questions.examples(shares, _QUESTIONS, np.random.default_rng(self.recipe.seed))
+
+    def _is_finished(self, stage: Stage, budget: Budget) -> bool:
+        """By its own word where seconds are the budget, since the next call's seconds are for what is left."""
+        trainer = self._trainer(stage)
+        if not trainer.resume():
+            return False
+        trainer.schedule = budget.of(stage.share)
+        return trainer.is_finished if budget.seconds is not None else trainer.progress() >= 1
+
+    def _trainer(self, stage: Stage) -> Trainer:
+        schedule = Schedule(1)
+        return Trainer(self.recipe, stage, self.folder / stage.name, schedule, self.device, self.corpus)
+
+
+def spent(recipe: Recipe, folder: Path) -> dict[str, dict[str, float]]:
+    """What each stage took: steps, positions, clean tokens, seconds and training FLOPs."""
+    found: dict[str, dict[str, float]] = {}
+    for stage in recipe.stages:
+        path = folder / stage.name / "state.pt"
+        if path.exists():
+            data = torch.load(path, map_location="cpu", weights_only=True)
+            found[stage.name] = {
+                "steps": data["step"],
+                "positions": data["tokens"],
+                "clean": data["clean"],
+                "seconds": round(data["seconds"]),
+                "flops": data["tokens"] * flops_per_token(recipe),
+            }
+    return found
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)  # noqa: T201

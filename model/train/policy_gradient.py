@@ -1,0 +1,94 @@
+"""Stage 4's end: a few policy-gradient updates towards right answers in few steps, kept only if they help.
+
+The reward is 1 for an answer equal to the reference, plus a bonus for large changes per step (the progressive
+surrogate of Seed Diffusion, arXiv 2508.02193, section 2.3: `|τ| ∝ 1 / E d_Lev(τ[i], τ[j])`); the advantage is
+taken within the samples of one question; probabilities are estimated with coupled masks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from model.losses import RowBatch
+from model.train.data import stack_rows
+from model.train.loop import Trainer
+from model.train.recipes import StepMinimisation
+from model.train.rollouts import advantages, coupled, mean_forwards, sample
+from model.train.rows import pack
+from model.train.stages import Source, frozen, note
+from model.train.tasks import Example
+from model.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Greedy answers to fixed questions: the share that is right, and forwards per right answer that is no copy."""
+
+    right: float
+    forwards: float
+
+    def is_better_than(self, other: Probe) -> bool:
+        """At least as often right, and in fewer forwards or more often right."""
+        return self.right >= other.right and (self.forwards < other.forwards or self.right > other.right)
+
+
+def probe(network: Transformer, questions: Sequence[Example]) -> Probe:
+    found = sample(frozen(network), questions, 1, 0.0, np.random.default_rng(0))
+    right = [group[0] for group in found if group[0].is_right]
+    changed = [r for r in right if r.example.source != r.example.target]
+    return Probe(round(len(right) / max(1, len(questions)), 4), round(mean_forwards(changed), 3))
+
+
+def refine(
+    trainer: Trainer,
+    stage: StepMinimisation,
+    source: Source,
+    questions: Sequence[Example],
+    seconds: float | None,
+) -> dict[str, object]:
+    """At most `stage.updates` updates (fewer when `seconds` run out) of the trainer's network; the old weights
+    come back where `questions` are not answered better. Returns the probes before and after."""
+    began, before = time.monotonic(), probe(trainer.network, questions)
+    old = {k: v.detach().clone() for k, v in trainer.network.state_dict().items()}
+    done = 0
+    for done in range(1, stage.updates + 1):
+        rng = np.random.default_rng((trainer.recipe.seed, 4, done))
+        mean_reward = _update(trainer, stage, source, done / stage.updates, rng)
+        note(trainer.folder, update=done, mean_right=mean_reward)
+        if seconds is not None and time.monotonic() - began > seconds:
+            break
+    after = probe(trainer.network, questions)
+    is_kept = after.is_better_than(before)
+    if not is_kept:
+        trainer.network.load_state_dict(old)
+    trainer.save()
+    return {"updates": done, "before": asdict(before), "after": asdict(after), "kept": is_kept}
+
+
+def _update(
+    trainer: Trainer, stage: StepMinimisation, source: Source, progress: float, rng: np.random.Generator
+) -> float:
+    """Sample a group of questions and take one step along the policy gradient; the share of right samples."""
+    examples = source.examples(stage.shares, stage.group, rng)
+    found = sample(frozen(trainer.network), examples, stage.samples, 0.7, rng)
+    block = trainer.recipe.model.block
+    documents = [
+        (rollout.example, coupled(rollout, advantage, block, rng))
+        for group in found
+        for rollout, advantage in zip(group, advantages(group), strict=True)
+        if abs(advantage) > 1e-6
+    ]
+    rows, _ = pack(documents, trainer.recipe.row_length)
+    batch = without_clean(stack_rows(rows))
+    if bool((batch.weight != 0).any()):
+        trainer.train_step(batch, 0.5 * progress)
+    return float(np.mean([r.is_right for group in found for r in group]))
+
+
+def without_clean(batch: RowBatch) -> RowBatch:
+    """The batch with the clean rows' loss off: the policy gradient is about the noisy ones."""
+    return replace(batch, weight=batch.weight * (batch.block >= 0))
