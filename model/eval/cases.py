@@ -1,4 +1,4 @@
-"""Evaluation cases from held-out projects: holes with their truth, broken and intact functions, refactorings."""
+"""Evaluation cases from held-out projects: broken and intact functions, refactorings. `holes.py` has the fills."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from model.editing.edit import Edit, apply
 from model.editing.source import Span
 from model.editing.syntax import parse
-from model.request import Complete, Document, Fix, Refactor, Request
+from model.request import Document, Fix, Refactor, Request
 from model.train.corpus import SourceFile
 from model.train.drawing import Instructed, RefactoringDrawer
 from model.train.messages import diagnostic
@@ -35,26 +35,6 @@ class Case:
     kind: str
     request: Request
     truth: str
-
-
-def completions(files: Sequence[SourceFile], count: int, seed: int) -> list[Case]:
-    """Whole lines, and rests of lines from a random cursor, of lines with at least five characters of code."""
-
-    def draw(scenery: Scenery, rng: np.random.Generator) -> Case | None:
-        text = scenery.text
-        at = int(rng.integers(len(text)))
-        start, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
-        line = text[start:end] if end > 0 else ""
-        indent = len(line) - len(line.lstrip())
-        if len(line.strip()) < 5 or line.lstrip().startswith("#") or scenery.tree.in_comment_or_string(at):
-            return None
-        whole = rng.random() < 0.5
-        cursor = start + indent if whole else max(at, start + indent + 1)
-        broken = text[:cursor] + text[end:]
-        request = Request(Document(broken, "python"), Complete(cursor, multiline=False))
-        return Case("line" if whole else "rest_of_line", request, text)
-
-    return _cases(files, count, seed, draw)
 
 
 def broken_functions(
@@ -79,7 +59,7 @@ def broken_functions(
         at = scene.span.start + reported.offset
         return Case(kind, Request(broken, Fix(Span(at, at), reported.message)), scenery.text)
 
-    return _cases(files, count, seed, draw)
+    return drawn(files, count, seed, draw)
 
 
 def intact_functions(files: Sequence[SourceFile], count: int, seed: int, size: int = 600) -> list[Case]:
@@ -92,7 +72,7 @@ def intact_functions(files: Sequence[SourceFile], count: int, seed: int, size: i
         at = (scene.span.start + scene.span.end) // 2
         return Case("intact", Request(Document(scenery.text, "python"), Fix(Span(at, at))), scenery.text)
 
-    return _cases(files, count, seed, draw)
+    return drawn(files, count, seed, draw)
 
 
 def needless_refactorings(
@@ -111,7 +91,7 @@ def needless_refactorings(
         found = None if scene is None else drawer.needless(scenery.text, scene.span, rng)
         return None if found is None else _instructed("needless", found)
 
-    return _cases(files, count, seed, draw)
+    return drawn(files, count, seed, draw)
 
 
 def refactorings(
@@ -146,7 +126,7 @@ def _refactorings(
         misses[refactoring.name] = 0 if case else misses[refactoring.name] + 1
         return case
 
-    return _cases(files, count, seed, draw)
+    return drawn(files, count, seed, draw)
 
 
 def _instructed(kind: str, found: Instructed) -> Case | None:
@@ -177,7 +157,7 @@ def _scene(scenery: Scenery, rng: np.random.Generator, size: int) -> Scene | Non
     return scenery.scene(fitting[int(rng.integers(len(fitting)))])
 
 
-def _cases(
+def drawn(
     files: Sequence[SourceFile],
     count: int,
     seed: int,

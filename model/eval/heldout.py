@@ -12,12 +12,12 @@ from model.engine import DiffusionEngine
 from model.eval.cases import (
     Case,
     broken_functions,
-    completions,
     intact_functions,
     needless_refactorings,
     refactorings,
     result,
 )
+from model.eval.holes import completions
 from model.request import Proposal
 from model.train.corpus import SourceFile
 

@@ -16,12 +16,12 @@ from model.engine import DiffusionEngine
 from model.eval.cases import (
     Case,
     broken_functions,
-    completions,
     intact_functions,
     needless_refactorings,
     refactorings,
 )
 from model.eval.heldout import score
+from model.eval.holes import completions
 from model.tokenizer import Tokenizer
 from model.train.corpus import SourceFile
 from model.train.refactorings.catalogue import REFACTORINGS

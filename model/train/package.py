@@ -15,8 +15,9 @@ from model.backends.onnx import OnnxBackend
 from model.checkpoint import Decoding, open_checkpoint, write_config
 from model.engine import DiffusionEngine, Mode, load_engine
 from model.eval.agreement import agreement
-from model.eval.cases import broken_functions, completions
+from model.eval.cases import broken_functions
 from model.eval.heldout import Score, evaluate, score
+from model.eval.holes import completions
 from model.export import export_onnx
 from model.quantize import quantize
 from model.tokenizer import Tokenizer

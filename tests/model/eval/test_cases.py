@@ -8,7 +8,7 @@ import pytest
 
 from model.editing.edit import minimal_edits
 from model.editing.syntax import parse
-from model.eval import cases
+from model.eval import cases, holes
 from model.eval.heldout import score
 from model.request import Cost, Proposal, Request
 from model.train.corpus import SourceFile
@@ -16,7 +16,7 @@ from model.train.slips import SLIPS
 
 ROOT = Path(__file__).parents[3]
 KINDS = {
-    "completions": cases.completions,
+    "completions": holes.completions,
     "broken": cases.broken_functions,
     "intact": cases.intact_functions,
     "refactorings": cases.refactorings,
