@@ -102,7 +102,9 @@ def corpus(folder: Path) -> Path:
     for half, project in (("train", "one"), ("heldout", "two")):
         with gzip.open(folder / f"{half}.jsonl.gz", "wt") as out:
             for i in range(3):
-                text = f"def {project}{i}(x):\n    if x == None:\n        return {i}\n    for a in x: print(a)\n"
+                text = (
+                    f"def {project}{i}(x):\n    if x == None:\n        return {i}\n    for a in x: print(a)\n"
+                )
                 text += f"\n\ndef more{i}(path):\n    with open(path) as f:\n        return f.read({i})\n"
                 out.write(json.dumps({"project": project, "path": f"{i}.py", "text": text}) + "\n")
     return folder
