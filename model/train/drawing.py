@@ -119,7 +119,7 @@ class RefactoringDrawer:
             pairs = contrasting
         for _ in range(6 if pairs else 0):
             placed = pairs[int(rng.integers(len(pairs)))]
-            if max(len(placed.span), len(placed.pair.after)) <= longest:
+            if max(len(placed.before), len(placed.pair.after)) <= longest:
                 rewriting = Rewriting(placed.before, placed.pair.after)
                 if rng.random() < _INJECTED:
                     rewriting = _with_old_style(rewriting, refactoring.name, rng)

@@ -25,6 +25,7 @@ from model.train.curriculum import Budget, Curriculum, spent
 from model.train.data import PackedRows
 from model.train.package import calibrate_and_report, package
 from model.train.recipes import RECIPES, Pretraining, Recipe
+from model.train.refactorings.catalogue import MAKERS
 from model.train.refactorings.linter import LinterMissingError
 from model.train.refactorings.pairs import FILE_NAME, Pair, build_pairs, read_pairs
 from model.train.stages import Source
@@ -183,7 +184,7 @@ def _gather(arguments: argparse.Namespace, out: Path, stdlib_only: bool) -> dict
 
 def _pair(corpus: Path) -> dict[str, Any]:
     """Make the refactoring pairs of a corpus."""
-    counts = build_pairs(corpus, say=_say)
+    counts = build_pairs(corpus, MAKERS, say=_say)
     return {"pairs": {half: dict(each.most_common()) for half, each in counts.items()}}
 
 

@@ -507,6 +507,27 @@ def test_unknown_instructions_are_declined_by_a_model_that_knows_few(built: Buil
         assert "Use `is None` instead" in declined.message
 
 
+def test_names_in_an_instruction_stand_where_its_placeholders_are(built: Built) -> None:
+    known = replace(DEFAULTS, instructions=(("Rename `{old}` to `{new}`", "call {old} {new} instead"),))
+    engine = built(lambda old: old.replace("x", "value"), decoding=known)
+    text = "def f(x):\n    return x\n"
+    for words in (
+        "rename x to value",
+        "Rename `x` to `value`",
+        "Rename the variable x to value",
+        "call x value instead",
+    ):
+        assert ask(engine, text, Refactor(words)).status == "offered"
+    for words in (
+        "rename",
+        "rename to",
+        "rename x",
+        "call it",
+        "rename all the long names in here to shorter ones",
+    ):
+        assert ask(engine, text, Refactor(words)).status == "declined"
+
+
 def test_a_byte_order_mark_stays(built: Built) -> None:
     text = "\ufeffdef f(x):\n    return x == None\n"
     proposal = ask(built(lambda old: old.replace("==", "is")), text, Fix(at(text, "return")))

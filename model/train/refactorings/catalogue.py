@@ -117,3 +117,5 @@ REFACTORINGS: dict[str, Refactoring] = {
         ),
     )
 }
+
+MAKERS: dict[str, Maker] = {name: r.make for name, r in REFACTORINGS.items() if r.make is not None}

@@ -98,6 +98,7 @@ LINTED = (
         "Use a comprehension", "replace the loop with a comprehension",
         "Turn the append loop into a list comprehension", "rewrite with a comprehension",
         "build the collection by a comprehension", "Convert to list, set or dict comprehensions",
+        settings=("lint.preview=true",),  # the fix of loops is a preview
     ),
     _entry(
         "needless_comprehension", "C416 C419 C411 C413 C414",

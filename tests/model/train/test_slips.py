@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from model.editing.edit import Edit, apply
 from model.editing.source import Span
-from model.editing.syntax import parse
+from model.editing.syntax import language_of, parse
 from model.train.scenery import Scenery
-from model.train.slips import SLIPS, SYNTAX_SLIPS, Scene, is_as_said, slip
+from model.train.slips import SLIPS, SYNTAX_SLIPS, Scene, is_as_said, slip, slips_of
 
 TEXT = '''import os
 
@@ -153,6 +153,35 @@ def test_only_the_kinds_that_are_asked_for(scene: Scene) -> None:
 def test_a_region_without_a_place_has_no_slip() -> None:
     scene = Scenery("x\n").scene(Span(0, 1))
     assert slip(scene, np.random.default_rng(0)) is None
+
+
+SAMPLES = sorted((Path(__file__).parents[1] / "editing" / "samples").iterdir())
+
+
+@pytest.mark.parametrize("path", [p for p in SAMPLES if p.suffix != ".py"], ids=lambda p: p.name)
+def test_slips_of_other_languages(path: Path) -> None:
+    """Each kind breaks its language's syntax or not, as its class says; most kinds have a place in each sample."""
+    language = language_of(path.name)
+    assert language is not None
+    scenery = Scenery(path.read_text("utf-8"), language=language)
+    kinds = set()
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        scene = scenery.scene(scenery.regions[int(rng.integers(len(scenery.regions)))])
+        found = slip(scene, rng)
+        if found is not None:
+            kind, edit = found
+            kinds.add(kind)
+            broken = parse(apply([edit], scenery.text), language).has_errors
+            assert broken is (slips_of(language)[kind].breaks == "syntax")
+            assert scene.span.covers(edit.span)
+    assert len(kinds) >= 7
+    assert ("dropped_semicolon" in kinds) is (language in ("c", "cpp", "java", "rust"))
+
+
+def test_a_language_without_a_catalogue_is_refused() -> None:
+    with pytest.raises(ValueError, match="cobol"):
+        slips_of("cobol")
 
 
 FILES = [
