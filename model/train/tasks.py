@@ -23,6 +23,8 @@ from model.train.slips import slip
 
 _INTACT, _RANDOM = 0.15, 0.15
 """Shares of `fix` examples that are left as they are, and that get random edits instead of a slip."""
+_UNINDENTED = 0.3
+"""Share of holes of whole lines that begin before the indentation."""
 TaskName = Literal["fill", "fix", "refactor"]
 
 
@@ -172,6 +174,8 @@ def _hole(scenery: Scenery, rng: np.random.Generator) -> tuple[str, Span]:
     if chance < 0.65:
         return "rest_of_line", Span(at, line_end)
     indent = len(text[line_start:line_end]) - len(text[line_start:line_end].lstrip())
+    if rng.random() < _UNINDENTED:
+        indent = 0  # the cursor stands at the line's start: the indentation is to be written too
     if chance < 0.8:
         return "line", Span(line_start + indent, line_end)
     if chance < 0.9:
