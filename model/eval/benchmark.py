@@ -36,6 +36,8 @@ class Result:
     valid: bool
     is_fill: bool
     is_long: bool
+    is_worse: bool = False
+    """Offered, and with more syntax errors than before: the verdict's promise, counted."""
     ending: str = ""
     output: str = ""
 
@@ -106,6 +108,7 @@ def scores(results: Sequence[Result], seed: int = 0) -> Scores:
         "edit similarity": share([r.similarity for r in results]),
         "edit similarity of an empty answer": share([r.empty_similarity for r in results]),
         "syntax validity": share([r.valid for r in results if r.answer.is_offered]),
+        "more syntax errors than before": share([r.is_worse for r in results if r.answer.is_offered]),
         "offered": share([r.answer.is_offered for r in results]),
         "declined": share([r.answer.status == "declined" for r in results]),
         "tokens per forward": _per_forward(fills, seed),

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
+from model.editing.syntax import parse
 from model.engine import DiffusionEngine
 from model.eval import metrics
 from model.eval.answers import answered
@@ -18,20 +20,28 @@ from model.eval.cases import (
     intact_functions,
     needless_refactorings,
     refactorings,
+    restorations,
 )
 from model.eval.holes import completions, several_lines, syntax_nodes
 from model.request import Complete
 from model.train.corpus import SourceFile
+from model.train.refactorings.pairs import Pair
 from model.train.slips import SYNTAX_SLIPS
 
 Draw = Callable[[Sequence[SourceFile], int, int], list[Case]]
 HOLES: dict[str, Draw] = {"fill": completions, "fill lines": several_lines, "fill node": syntax_nodes}
-CHANGES: dict[str, Draw] = {
-    "fix": broken_functions,
-    "intact": intact_functions,
-    "refactor": refactorings,
-    "needless": needless_refactorings,
-}
+
+
+def changes(pairs: Sequence[Pair]) -> dict[str, Draw]:
+    """The tasks that change code; `pairs` are refactorings of held-out projects."""
+    return {
+        "fix": broken_functions,
+        "fix with a message": partial(broken_functions, with_message=True),
+        "intact": intact_functions,
+        "refactor": partial(refactorings, pairs=pairs),
+        "needless": partial(needless_refactorings, pairs=pairs),
+        "restore": partial(restorations, pairs=pairs),
+    }
 
 
 def cases(
@@ -72,7 +82,12 @@ def solve(engine: DiffusionEngine, task: str, case: Case) -> Result:
         valid=metrics.is_valid(found.text),
         is_fill=is_fill,
         is_long=longest >= LONG,
+        is_worse=found.is_offered and _problems(found.text) > _problems(before),
     )
+
+
+def _problems(text: str) -> int:
+    return parse(text, "python").problem_count()
 
 
 def groups(results: Sequence[Result]) -> dict[str, list[Result]]:

@@ -71,7 +71,7 @@ def _lines(scenery: Scenery, rng: np.random.Generator) -> Case | None:
 
 
 def _node(scenery: Scenery, rng: np.random.Generator) -> Case | None:
-    fitting = [n for n in scenery.nodes if _is_code(n)]
+    fitting = [n for n in scenery.tree.nodes() if _is_code(n)]
     if not fitting:
         return None
     node = fitting[int(rng.integers(len(fitting)))]

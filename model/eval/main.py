@@ -148,11 +148,13 @@ def _measurement(arguments: argparse.Namespace, holes_only: bool = False) -> Mea
 
 def _on_corpus(arguments: argparse.Namespace, holes_only: bool) -> Measurement:
     from model.train.corpus import calibration_and_report, read_half
+    from model.train.refactorings.pairs import read_pairs
 
     files = calibration_and_report(read_half(arguments.data, "heldout"))[1]
     if not files:
         raise ValueError(f"the corpus {arguments.data} has no held-out projects")
-    draws = corpus.HOLES if holes_only else {**corpus.HOLES, **corpus.CHANGES}
+    changes = {} if holes_only else corpus.changes(read_pairs(arguments.data, "heldout"))
+    draws = {**corpus.HOLES, **changes}
     cases = corpus.cases(files, arguments.limit or _CASES, arguments.seed, draws)
 
     def results(engine: DiffusionEngine) -> list[Result]:

@@ -12,7 +12,7 @@ from typing import Any
 from model.eval.benchmark import Result, Scores
 from model.eval.metrics import Metric
 
-_SHARES = ("pass@1", "exact", "edit similarity", "syntax", "offered", "declined", "left alone")
+_SHARES = ("pass@1", "exact", "edit similarity", "syntax", "more syntax", "offered", "declined", "left alone")
 
 
 @dataclass(frozen=True)
