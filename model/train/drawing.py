@@ -30,6 +30,12 @@ _INJECTED = 0.3
 """Share of regions that get further old-style code, which must stay."""
 _MANY = 150
 """Pairs from which a refactoring is drawn as often as one that is made without end."""
+_OFTEN = {
+    "rename": 3.0,
+    **dict.fromkeys(("f_strings", "modern_typing", "comprehensions", "early_return", "context_manager"), 2.0),
+    **dict.fromkeys(("docstring_removed", "hints_removed", "unused_variables", "unreachable_code"), 2.0),
+}
+"""What people ask for most, relative to others."""
 _RESTORED = 0.25
 """How often a refactoring that no text determines is drawn, relative to others."""
 _SIGNS = {
@@ -108,9 +114,10 @@ class RefactoringDrawer:
     def _weight(self, refactoring: Refactoring) -> float:
         if not refactoring.instructed:
             return _RESTORED
+        often = _OFTEN.get(refactoring.name, 1.0)
         if refactoring.make is not None:
-            return 1.0
-        return min(1.0, len(self._pairs[refactoring.name]) / _MANY) ** 0.5
+            return often
+        return often * min(1.0, len(self._pairs[refactoring.name]) / _MANY) ** 0.5
 
     def _paired(self, refactoring: Refactoring, rng: np.random.Generator, longest: int) -> Instructed | None:
         pairs = self._pairs.get(refactoring.name, [])
