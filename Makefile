@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 RECIPE ?= tiny
 SECONDS_TO_TRAIN ?= 3600
 
-.PHONY: help try test lint train bench clean gpu-wheels gpu-site gpu-train gpu-pack gpu-test gpu-bench
+.PHONY: help try test lint train bench clean gpu-wheels gpu-corpus gpu-site gpu-train gpu-pack gpu-test gpu-bench
 
 help:
 	@echo "make try    set up (about 250 MB) and see Redraft complete, fix and refactor real code"
@@ -62,7 +62,7 @@ clean:
 
 # On a machine with a GPU these use its own Python, which must have torch, onnx and onnxruntime. Where it has no
 # network, `make gpu-wheels` on another machine fetches what else is needed into wheels/, to be copied along.
-#   CORPUS        a folder made by `redraft train corpus`
+#   CORPUS        a folder made by `redraft train corpus` or `make gpu-corpus`
 #   OUT           the run's folder; a second call continues what is there
 #   GPU_SECONDS   wall clock for everything: training, packaging, measuring
 GPU_PYTHON ?= python3
@@ -70,16 +70,21 @@ GPU_DEVICE ?= cuda
 GPU_RECIPE ?= base
 GPU_SITE ?= /tmp/redraft-site
 GPU_SECONDS ?= 1200
-GPU_EVALUATE ?= 200
+GPU_EVALUATE ?= 100
+GPU_MEGABYTES ?= 46
 CORPUS ?= corpus
 OUT ?= runs/$(GPU_RECIPE)
 GPU_RUN := PYTHONPATH=$(GPU_SITE) $(GPU_PYTHON)
-GPU_NEEDS := tree-sitter tree-sitter-python rich markdown-it-py mdurl pygments psutil pathspec
+GPU_NEEDS := rapidfuzz tree-sitter tree-sitter-python rich markdown-it-py mdurl pygments psutil pathspec
 PLATFORMS := $(foreach p,manylinux_2_28 manylinux_2_27 manylinux_2_17 manylinux2014 manylinux1,--platform $(p)_x86_64)
 
 gpu-wheels: | $(BIN)/python
 	@$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
 	  $(PLATFORMS) --constraint constraints.txt --dest wheels $(GPU_NEEDS)
+
+# A part of the corpus that is small enough to be copied along, in packed/.
+gpu-corpus: $(VENV)/.dev
+	@$(BIN)/redraft train pack --corpus $(CORPUS) --out packed --megabytes $(GPU_MEGABYTES)
 
 gpu-site:
 	@[ ! -d wheels ] || $(GPU_PYTHON) -m pip install --quiet --no-index --no-deps --upgrade --target $(GPU_SITE) wheels/*.whl

@@ -36,8 +36,9 @@ def main(argv: Sequence[str]) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recipe",
-        choices=[*RECIPES, "corpus", "pairs", "ablations"],
-        help="what to train; `corpus` and `pairs` only make that, `ablations` compares variants of `nano`",
+        choices=[*RECIPES, "corpus", "pairs", "pack", "ablations"],
+        help="what to train; `corpus` and `pairs` only make that, `pack` makes a corpus small enough to travel, "
+        "`ablations` compares variants of `nano`",
     )
     parser.add_argument(
         "--out", type=Path, help="folder of the run (default runs/RECIPE; continues what is there)"
@@ -56,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--no-pairs", dest="pairs", action="store_false", help="gather a corpus without refactoring pairs"
+    )
+    parser.add_argument(
+        "--megabytes", type=float, default=48.0, help="of `pack`: what the packed corpus may weigh"
     )
     parser.add_argument(
         "--budget-seconds",

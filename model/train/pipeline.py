@@ -20,7 +20,7 @@ from model.checkpoint import ModelError, open_checkpoint
 from model.quantize import dequantize
 from model.tokenizer import Tokenizer
 from model.train import ablations
-from model.train.corpus import SourceFile, build_corpus, calibration_and_report, read_half
+from model.train.corpus import SourceFile, build_corpus, calibration_and_report, pack_corpus, read_half
 from model.train.curriculum import Budget, Curriculum, spent
 from model.train.data import PackedRows
 from model.train.package import calibrate_and_report, package
@@ -45,6 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
             facts = _gather(arguments, arguments.out or Path("corpus"), stdlib_only=False)
         elif arguments.recipe == "pairs":
             facts = _pair(arguments.corpus or Path("corpus"))
+        elif arguments.recipe == "pack":
+            out = arguments.out or Path("packed")
+            kept = pack_corpus(arguments.corpus or Path("corpus"), out, int(arguments.megabytes * 2**20))
+            facts = {"corpus": str(out), **kept}
         elif arguments.recipe == "ablations":
             facts = _ablations(arguments)
         else:

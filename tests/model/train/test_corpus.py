@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from model.train.corpus import build_corpus, read_half
+from model.train.corpus import SourceFile, build_corpus, pack_corpus, read_half
 
 
 def module(seed: int, functions: int = 12) -> str:
@@ -213,3 +213,23 @@ def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
 def test_a_missing_corpus_says_how_to_build_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="redraft train corpus"):
         read_half(tmp_path, "train")
+
+
+def test_a_packed_corpus_keeps_what_fits(tmp_path: Path) -> None:
+    """Both halves readable, the held-out one whole, the training one a part that stays under the limit."""
+    rng = random.Random(0)
+    files = [SourceFile("a", f"{i}.py", "".join(rng.choices("abcdefgh \n", k=4000))) for i in range(60)]
+    held = [SourceFile("b", "x.py", "y = 1\n" * 50)]
+    for half, each in (("train", files), ("heldout", held)):
+        with gzip.open(tmp_path / f"{half}.jsonl.gz", "wt") as lines:
+            lines.writelines(json.dumps(f.__dict__) + "\n" for f in each)
+    (tmp_path / "manifest.json").write_text("{}")
+    kept = pack_corpus(tmp_path, tmp_path / "packed", 60_000)
+    assert read_half(tmp_path / "packed", "heldout") == held
+    part = read_half(tmp_path / "packed", "train")
+    assert kept["files"] == len(part)
+    assert 10 < len(part) < 60
+    assert set(part) < set(files)
+    assert sum(f.stat().st_size for f in (tmp_path / "packed").iterdir()) < 66_000
+    with pytest.raises(ValueError, match="no training files"):
+        pack_corpus(tmp_path, tmp_path / "packed", 100)
