@@ -83,9 +83,7 @@ class Curriculum:
         return load_state(trainer.state_path, trainer.identity)
 
     def _train(self, trainer: Trainer, stage: Stage, budget: Budget, share: float) -> None:
-        last = isinstance(stage, StepMinimisation)
-        training = share * (1 - _GRADIENT_SHARE) if last else share
-        trainer.schedule = budget.of(training, trainer.seconds)
+        trainer.schedule = budget.of(share * _fitted(stage), trainer.seconds)
         questions = self._questions()
         before = probe(trainer.network, questions) if not isinstance(stage, Pretraining) else Probe(0, 0)
         trainer.fit(stream(trainer, self.source))
@@ -105,7 +103,7 @@ class Curriculum:
         trainer = self._trainer(stage)
         if not trainer.resume():
             return False
-        trainer.schedule = budget.of(stage.share)
+        trainer.schedule = budget.of(stage.share * _fitted(stage))
         return trainer.is_finished if budget.seconds is not None else trainer.progress() >= 1
 
     def _trainer(self, stage: Stage) -> Trainer:
@@ -113,6 +111,11 @@ class Curriculum:
         return Trainer(
             self.recipe, stage, self.folder / stage.name, schedule, self.device, self.corpus, self.world
         )
+
+
+def _fitted(stage: Stage) -> float:
+    """The part of a stage's budget that is for `fit`; the rest is for the policy gradient."""
+    return 1 - _GRADIENT_SHARE if isinstance(stage, StepMinimisation) else 1.0
 
 
 def spent(recipe: Recipe, folder: Path) -> dict[str, dict[str, float]]:

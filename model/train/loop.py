@@ -129,7 +129,9 @@ class Trainer:
         self._began = saved - self.seconds
         with report:
             while (progress := self.world.agree(self.progress())) < 1:
-                batch = next(stream)
+                batch = next(stream, None)
+                if batch is None:
+                    break  # the stage has nothing more to train on
                 losses = self.train_step(batch, progress)
                 self.step += 1
                 tokens, clean = self._count(batch)

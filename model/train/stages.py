@@ -25,6 +25,7 @@ from model.train.world import whole_weights
 from model.transformer import Transformer
 
 _MOST_STATES = 6
+_FRUITLESS = 5
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def stream(trainer: Trainer, source: Source) -> Iterator[RowBatch]:
 
 def _orders(trainer: Trainer, stage: Trajectories, source: Source) -> Iterator[RowBatch]:
     """Walk the orders of some examples with the network as it is, train on the best, and again."""
-    block = trainer.recipe.model.block
-    while True:
+    block, fruitless = trainer.recipe.model.block, 0
+    while fruitless < _FRUITLESS:
         rng = _generator(trainer)
         examples = source.examples(stage.shares, stage.gathered, rng)
         network = frozen(trainer.network).network
@@ -77,12 +78,15 @@ def _orders(trainer: Trainer, stage: Trajectories, source: Source) -> Iterator[R
             steps=_mean([len(w.states) for w in every]),
             steps_kept=_mean([len(w.states) for w in kept]),
         )
+        fruitless = 0 if kept else fruitless + 1
         yield from _batches(trainer, [(w.example, w.states) for w in kept], rng)
 
 
 def _rounds(trainer: Trainer, stage: StepMinimisation, source: Source) -> Iterator[RowBatch]:
-    """Sample answers with the network as it is, train on the shortest right ones, and again."""
-    while True:
+    """Sample answers with the network as it is, train on the shortest right ones, and again; ends after some
+    rounds without a right answer, since a network that solves nothing has nothing to shorten."""
+    fruitless = 0
+    while fruitless < _FRUITLESS:
         rng = _generator(trainer)
         examples = source.examples(stage.shares, stage.prompts, rng)
         found = sample(frozen(trainer.network), examples, stage.samples, 0.3, rng)
@@ -96,6 +100,7 @@ def _rounds(trainer: Trainer, stage: StepMinimisation, source: Source) -> Iterat
             forwards_greedy_right=mean_forwards([g[0] for g in found if g[0].is_right]),
             forwards_kept=mean_forwards(kept),
         )
+        fruitless = 0 if kept else fruitless + 1
         yield from _batches(trainer, [(r.example, r.blocks()) for r in kept], rng)
 
 
@@ -117,7 +122,7 @@ def _batches(
     """Documents in random order as batches of the recipe's size; of many states a random few."""
     chosen = [(example, _some(states, rng)) for example, states in documents if states]
     order = [chosen[i] for i in rng.permutation(len(chosen))]
-    rows, _ = pack(order, trainer.recipe.row_length)
+    rows = pack(order, trainer.recipe.row_length)[0] if order else []
     size = trainer.recipe.rows_per_step
     # All processes gather the same documents and train on their share; an empty row has no weight.
     rows += [Row(trainer.recipe.row_length) for _ in range(-len(rows) % trainer.world.size)]

@@ -16,9 +16,10 @@ from model.backends.interface import Backend, Candidates, Pass
 from model.backends.load_torch import load_torch
 from model.backends.onnx import OnnxBackend
 from model.backends.torch import TorchBackend
+from model.causal import autoregress
 from model.checkpoint import Checkpoint, Decoding, open_checkpoint, write_config
 from model.config import ModelConfig
-from model.decoders import Job, autoregress
+from model.decoders import Job
 from model.export import export_onnx
 from model.quantize import dequantize, quantize, quantize_rows
 from model.sampler import Run
