@@ -113,7 +113,7 @@ def test_shards_are_read_by_their_index(write: Write) -> None:
     index = json.loads((folder / "model.safetensors.index.json").read_text())
     index["weight_map"]["model.norm.weight"] = "../elsewhere.safetensors"
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(FamilyError, match="elsewhere.* no safetensors file of its folder"):
+    with pytest.raises(FamilyError, match=r"elsewhere.* no safetensors file of its folder"):
         ours(folder)
 
 
