@@ -23,6 +23,12 @@ class ModelConfig:
     block: int = 32
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-6
+    qk_norm: bool = True
+    qkv_bias: bool = False
+    tied: bool = True
+    """Whether the embedding is the output head too."""
+    embedding_norm: bool = True
+    """Whether embedded rows are RMS-normalised before the first layer; Llama's are not."""
 
     def __post_init__(self) -> None:
         if self.heads % self.kv_heads:
@@ -32,10 +38,12 @@ class ModelConfig:
 
     @property
     def parameters(self) -> int:
-        """Number of weights, the tied embedding counted once."""
+        """Number of weights, a tied embedding counted once."""
         attention = self.width * self.head_size * (2 * self.heads + 2 * self.kv_heads)
-        layer = attention + 3 * self.width * self.ff + 2 * self.width + 2 * self.head_size
-        return self.vocab * self.width + self.layers * layer + 2 * self.width
+        attention += self.qkv_bias * self.head_size * (self.heads + 2 * self.kv_heads)
+        norms = 2 * self.width + self.qk_norm * 2 * self.head_size
+        layer = attention + 3 * self.width * self.ff + norms
+        return (2 - self.tied) * self.vocab * self.width + self.layers * layer + 2 * self.width
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)

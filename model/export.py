@@ -93,6 +93,10 @@ class _Graph:
             accuracy_level=4,
         )
 
+    def biased(self, x: str, bias: str) -> str:
+        """`x` plus a bias of float32, where the checkpoint has it."""
+        return self.op("Add", x, self.weight(bias)) if bias in self._header else x
+
     def norm(self, x: str, eps: float, name: str | None) -> str:
         mean = self.op("ReduceMean", self.op("Mul", x, x), self.ints(-1), keepdims=1)
         y = self.op("Div", x, self.op("Sqrt", self.op("Add", mean, self.constant(eps))))
@@ -106,10 +110,19 @@ class _Graph:
         return self.op("Slice", x, self.ints(start), self.ints(end), self.ints(axis))
 
 
+def require_exportable(config: ModelConfig) -> None:
+    """Raises ValueError where the graph's int8 products cannot have this network's shape."""
+    columns = {"width": config.width, "heads x head size": config.heads * config.head_size, "ff": config.ff}
+    if wrong := [f"{name} is {size}" for name, size in columns.items() if size % _BLOCK]:
+        raise ValueError(f"int8 inference needs sizes that are multiples of {_BLOCK}: {', '.join(wrong)}")
+
+
 def export_onnx(config: ModelConfig, weights: Path, path: Path) -> None:
     """Write the graph beside `weights` (the same folder: the reference to it is relative)."""
     g = _Graph(weights)
-    x = g.norm(_embed(g, config), config.norm_eps, None)
+    x = _embed(g, config)
+    if config.embedding_norm:
+        x = g.norm(x, config.norm_eps, None)
     rotary = _rotary(g, config)
     hidden_mask = g.op("Where", "sees", g.constant(0.0), g.constant(-1e9))
     mask_B11TS = g.op("Unsqueeze", hidden_mask, g.ints(1, 2))
@@ -185,22 +198,24 @@ def _rotate(g: _Graph, x_BTHD: str, rotary: tuple[str, str]) -> str:
     return g.op("Concat", left, right, axis=-1)
 
 
+def _head_norm(g: _Graph, config: ModelConfig, x_BTHD: str, name: str) -> str:
+    return g.norm(x_BTHD, config.norm_eps, name) if config.qk_norm else x_BTHD
+
+
 def _layer(
     g: _Graph, config: ModelConfig, i: int, x: str, rotary: tuple[str, str], mask_B11TS: str
 ) -> tuple[str, str]:
     c, d, groups, share = config, config.head_size, config.kv_heads, config.heads // config.kv_heads
     name = f"layers.{i}"
     h = g.norm(x, c.norm_eps, f"{name}.attention_norm")
-    q = g.norm(
-        g.reshape(g.linear(h, f"{name}.q.weight", f"{name}.q.scale"), 0, 0, c.heads, d),
-        c.norm_eps,
-        f"{name}.q_norm",
-    )
+    q = g.biased(g.linear(h, f"{name}.q.weight", f"{name}.q.scale"), f"{name}.q.bias")
+    q = _head_norm(g, c, g.reshape(q, 0, 0, c.heads, d), f"{name}.q_norm")
     q = g.op("Transpose", _rotate(g, q, rotary), perm=[0, 2, 1, 3])
     q = g.reshape(q, 0, groups, -1, d)  # [B, G, (H/G) T, D]
-    kv = g.reshape(g.linear(h, f"{name}.kv.weight", f"{name}.kv.scale"), 0, 0, 2, groups, d)
+    kv = g.biased(g.linear(h, f"{name}.kv.weight", f"{name}.kv.scale"), f"{name}.kv.bias")
+    kv = g.reshape(kv, 0, 0, 2, groups, d)
     k, v = (g.op("Squeeze", g.cut(kv, 2, j, j + 1), g.ints(2)) for j in (0, 1))
-    k = _rotate(g, g.norm(k, c.norm_eps, f"{name}.k_norm"), rotary)
+    k = _rotate(g, _head_norm(g, c, k, f"{name}.k_norm"), rotary)
     new = g.op("Concat", g.op("Unsqueeze", k, g.ints(2)), g.op("Unsqueeze", v, g.ints(2)), axis=2)
     past = g.op("Squeeze", g.cut("past", 2, i, i + 1), g.ints(2))  # [B, P, 2, G, D]
     rows = g.op("Concat", past, new, axis=1)
@@ -238,8 +253,9 @@ def _layer(
 
 def _head(g: _Graph, config: ModelConfig, hidden_BTC: str) -> None:
     rows = g.op("GatherND", hidden_BTC, g.op("Unsqueeze", "wanted", g.ints(-1)), batch_dims=1)
-    control = g.op("MatMul", rows, g.op("Transpose", g.weight("table.control"), perm=[1, 0]))
-    text = g.linear(rows, "table.text", "table.text_scale")
+    table = "table" if config.tied else "head"
+    control = g.op("MatMul", rows, g.op("Transpose", g.weight(f"{table}.control"), perm=[1, 0]))
+    text = g.linear(rows, f"{table}.text", f"{table}.text_scale")
     logits = g.op("Concat", control, text, axis=-1)
     logits = g.op("Add", logits, g.op("Unsqueeze", "allowed", g.ints(1)))
     logp = g.op("LogSoftmax", logits, axis=-1)

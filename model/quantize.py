@@ -1,8 +1,8 @@
 """Int8 weights: symmetric, one scale for each output row; and back to float.
 
-Linear weights are stored `[out, in]`, the tied table `[ids, width]` once for both of its uses, its control rows in
-float32; bytes are unsigned with zero at 128, as the ONNX graph's `MatMulNBits` reads them. Norms and the canvas
-embedding stay float32.
+Linear weights are stored `[out, in]`, the table `[ids, width]` once for both of its uses (an untied head beside it
+in the same way), its control rows in float32; bytes are unsigned with zero at 128, as the ONNX graph's `MatMulNBits`
+reads them. Norms, biases and the canvas embedding stay float32.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from model.transformer import state_names
 
 ZERO_POINT = 128
 LINEARS = ("q", "kv", "out", "gate_up", "down")
+_TABLES = {"table.weight": "table", "head.weight": "head"}
+"""Matrices with a row for each id: their text rows and control rows are kept apart."""
 
 
 def quantize(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -22,10 +24,10 @@ def quantize(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     result: dict[str, torch.Tensor] = {}
     for name, value in state.items():
         value = value.detach().float().cpu()
-        if name == "table.weight":
-            result["table.control"] = value[:FIRST_TEXT_ID].contiguous()
+        if table := _TABLES.get(name):
+            result[f"{table}.control"] = value[:FIRST_TEXT_ID].contiguous()
             rows, scale = quantize_rows(value[FIRST_TEXT_ID:])
-            result["table.text"], result["table.text_scale"] = _to_unsigned(rows), scale
+            result[f"{table}.text"], result[f"{table}.text_scale"] = _to_unsigned(rows), scale
         elif _is_linear(name):
             rows, scale = quantize_rows(value)
             result[name] = _to_unsigned(rows)
@@ -40,9 +42,9 @@ def dequantize(tensors: dict[str, torch.Tensor], config: ModelConfig) -> dict[st
     state: dict[str, torch.Tensor] = {}
     for name, shape in state_names(config).items():
         try:
-            if name == "table.weight":
-                text = _to_signed(tensors["table.text"]) * tensors["table.text_scale"][:, None]
-                value = torch.cat((tensors["table.control"], text))
+            if table := _TABLES.get(name):
+                text = _to_signed(tensors[f"{table}.text"]) * tensors[f"{table}.text_scale"][:, None]
+                value = torch.cat((tensors[f"{table}.control"], text))
             elif _is_linear(name):
                 value = _to_signed(tensors[name]) * tensors[name.replace(".weight", ".scale")][:, None]
             else:

@@ -26,7 +26,7 @@ INSERTIONS = {INS_1: 1, INS_2: 2, INS_4: 4, INS_8: 8, INS_16: 16}
 """Label id -> how many masks it opens before its token."""
 
 
-def _byte_alphabet() -> dict[str, int]:
+def byte_alphabet() -> dict[str, int]:
     """GPT-2's printable stand-in for each byte, as the byte-level BPE of `tokenizers` writes them."""
     plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     shifted = [b for b in range(256) if b not in set(plain)]
@@ -93,7 +93,7 @@ class Tokenizer:
 
     @cached_property
     def _bytes(self) -> list[bytes]:
-        alphabet = _byte_alphabet()
+        alphabet = byte_alphabet()
         table = [b""] * self.size
         for token, index in self._bpe.get_vocab().items():
             table[FIRST_TEXT_ID + index] = bytes(alphabet[ch] for ch in token)

@@ -1,8 +1,9 @@
 """The tri-mode transformer: one set of weights, causal over clean tokens and bidirectional over a canvas.
 
-RMSNorm, rotary positions, grouped-query attention with QK-norm, SwiGLU, tied embedding. Which row sees which
-is the caller's mask; canvas rows get a learned *canvas embedding* added. Training (two streams), prefill,
-denoising and committing are the same `forward` with other masks. Knows nothing of noise, tasks or decoding.
+RMSNorm, rotary positions, grouped-query attention with QK-norm, SwiGLU, tied embedding; the config can turn off
+what Llama and Qwen2 lack, and on what they have more (biases, a head of its own). Which row sees which is the
+caller's mask; canvas rows get a learned *canvas embedding* added. Training (two streams), prefill, denoising and
+committing are the same `forward` with other masks. Knows nothing of noise, tasks or decoding.
 
 Shape suffixes: B batch, T new rows, P past rows, S = P + T, C width, H heads, G key/value heads, D head size,
 L layers, V vocabulary.
@@ -50,13 +51,13 @@ def rotate(x_BHTD: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor) -
 class Layer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        c, d = config.width, config.head_size
+        c, d, bias = config.width, config.head_size, config.qkv_bias
         self.config = config
         self.attention_norm = RMSNorm(c, config.norm_eps)
-        self.q = nn.Linear(c, config.heads * d, bias=False)
-        self.kv = nn.Linear(c, 2 * config.kv_heads * d, bias=False)
-        self.q_norm = RMSNorm(d, config.norm_eps)
-        self.k_norm = RMSNorm(d, config.norm_eps)
+        self.q = nn.Linear(c, config.heads * d, bias=bias)
+        self.kv = nn.Linear(c, 2 * config.kv_heads * d, bias=bias)
+        self.q_norm = RMSNorm(d, config.norm_eps) if config.qk_norm else nn.Identity()
+        self.k_norm = RMSNorm(d, config.norm_eps) if config.qk_norm else nn.Identity()
         self.out = nn.Linear(config.heads * d, c, bias=False)
         self.mlp_norm = RMSNorm(c, config.norm_eps)
         self.gate_up = nn.Linear(c, 2 * config.ff, bias=False)
@@ -94,11 +95,15 @@ class Transformer(nn.Module):
         self.canvas = nn.Parameter(torch.zeros(config.width))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.width, config.norm_eps)
+        if not config.tied:
+            self.head = nn.Linear(config.width, config.vocab, bias=False)
         self.apply(self._initialise)
 
     def _initialise(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=1 / math.sqrt(module.in_features))
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         if isinstance(module, Layer):  # residual branches start at zero (as in nanochat and muP recipes)
             nn.init.zeros_(module.out.weight)
             nn.init.zeros_(module.down.weight)
@@ -118,8 +123,8 @@ class Transformer(nn.Module):
         """Hidden rows `[B, T, C]` and their keys and values `[B, T, L, 2, G, D]`."""
         x = self.table(ids_BT)
         x = x + is_canvas_BT[..., None].to(x.dtype) * self.canvas
-        # RMS-normalised at the bottom so that a small embedding init does not starve the first layer.
-        x = F.rms_norm(x, (x.shape[-1],), None, self.config.norm_eps)
+        if self.config.embedding_norm:  # so that a small embedding init does not starve the first layer
+            x = F.rms_norm(x, (x.shape[-1],), None, self.config.norm_eps)
         rotary = self._rotary(positions_BT, x.dtype)
         new: list[torch.Tensor] = []
         for i, layer in enumerate(self.layers):
@@ -136,8 +141,13 @@ class Transformer(nn.Module):
         angles = positions_BT[..., None].to(wide) * self.config.rope_theta ** (-steps / self.config.head_size)
         return angles.cos().to(dtype), angles.sin().to(dtype)
 
+    @property
+    def output_table(self) -> torch.Tensor:
+        """The output head `[V, C]`: the embedding's own rows where it is tied."""
+        return self.table.weight if self.config.tied else self.head.weight
+
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        return F.linear(hidden, self.table.weight.to(hidden.dtype))
+        return F.linear(hidden, self.output_table.to(hidden.dtype))
 
 
 def state_names(config: ModelConfig) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class TorchBackend(Backend):
             return Candidates(empty.astype(np.int64), empty, np.zeros(0))
         ids, logp, entropy = head_candidates_reference(
             hidden_TC[self._put(np.asarray(each.wanted))],
-            self.network.table.weight,
+            self.network.output_table,
             self._put(each.allowed_V),
             TOP_K,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from model.checkpoint import Decoding
-from model.train.recipes import Recipe
+from model.train.recipes import ADAPT, Recipe
 
 Figures = dict[str, dict[str, Any]]
 """Metric name -> value, low, high and n."""
@@ -20,7 +20,7 @@ def card(recipe: Recipe, decoding: Decoding, facts: dict[str, Any], manifest: di
         "",
         f"A tri-mode diffusion transformer for code, {facts['parameters'] / 1e6:.2f} million weights, stored as int8",
         f"rows (`model.safetensors`), with its ONNX graph, tokenizer ({recipe.model.vocab} ids) and thresholds.",
-        "Made by `redraft train " + recipe.name + "` in this repository; licence Apache-2.0.",
+        "Made by `redraft train " + recipe.name + "` in this repository; " + _licence(recipe) + ".",
         "",
         "## Training",
         "",
@@ -50,6 +50,12 @@ def card(recipe: Recipe, decoding: Decoding, facts: dict[str, Any], manifest: di
         *(_measured(decoding, facts) if "heldout" in facts else ["Not measured on held-out projects.", ""]),
     ]
     return "\n".join(lines)
+
+
+def _licence(recipe: Recipe) -> str:
+    if recipe.name == ADAPT:
+        return f"adapted from the checkpoint {recipe.model.name!r}, whose licence holds for it"
+    return "licence Apache-2.0"
 
 
 def _measured(decoding: Decoding, facts: dict[str, Any]) -> list[str]:

@@ -156,7 +156,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=_has_bf16(self.device)):
             losses = tri_mode_loss(
                 self.hidden(batch),
-                self.network.table.weight,
+                self.network.output_table,
                 batch,
                 self.objective,
                 len(GROUPS),

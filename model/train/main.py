@@ -2,6 +2,7 @@
 
 redraft train nano                         a test model in about two minutes
 redraft train tiny --budget-seconds 3600   an hour of CPU
+redraft train adapt --from FOLDER          a foreign Llama or Qwen2 checkpoint becomes tri-mode
 redraft train corpus --out corpus          only gather the corpus
 redraft train pairs --corpus corpus        only make its refactoring pairs again
 """
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.train.recipes import RECIPES
+from model.train.recipes import ADAPT, RECIPES
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,9 +37,9 @@ def main(argv: Sequence[str]) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recipe",
-        choices=[*RECIPES, "corpus", "pairs", "pack", "ablations"],
-        help="what to train; `corpus` and `pairs` only make that, `pack` makes a corpus small enough to travel, "
-        "`ablations` compares variants of `nano`",
+        choices=[*RECIPES, ADAPT, "corpus", "pairs", "pack", "ablations"],
+        help="what to train; `adapt` continues a foreign checkpoint (--from), `corpus` and `pairs` only make that, "
+        "`pack` makes a corpus small enough to travel, `ablations` compares variants of `nano`",
     )
     parser.add_argument(
         "--out", type=Path, help="folder of the run (default runs/RECIPE; continues what is there)"
@@ -75,7 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="start",
         type=Path,
         metavar="PLACE",
-        help="start from a checkpoint folder's weights or another run's state.pt; the optimisers warm up anew",
+        help="start from a checkpoint folder's weights or another run's state.pt (`adapt`: a Llama or Qwen2 folder); "
+        "the optimisers warm up anew",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")

@@ -10,6 +10,7 @@ import random
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from model.checkpoint import ModelError, open_checkpoint
 from model.quantize import dequantize
 from model.tokenizer import Tokenizer
 from model.train import ablations
+from model.train.adapt import begin
 from model.train.corpus import SourceFile, build_corpus, calibration_and_report, pack_corpus, read_half
 from model.train.curriculum import Budget, Curriculum, spent
 from model.train.data import PackedRows
 from model.train.package import calibrate_and_report, package
-from model.train.recipes import RECIPES, Pretraining, Recipe
+from model.train.recipes import ADAPT, RECIPES, Pretraining, Recipe
 from model.train.refactorings.catalogue import MAKERS
 from model.train.refactorings.linter import LinterMissingError
 from model.train.refactorings.pairs import FILE_NAME, Pair, build_pairs, read_pairs
@@ -51,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
             facts = {"corpus": str(out), **kept}
         elif arguments.recipe == "ablations":
             facts = _ablations(arguments)
+        elif arguments.recipe == ADAPT:
+            facts = _adapt(arguments)
         else:
             facts = _train(arguments, RECIPES[arguments.recipe])
     except (ResumeError, ModelError, LinterMissingError, FloatingPointError, OSError, ValueError) as error:
@@ -61,7 +65,16 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _train(arguments: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
+def _adapt(arguments: argparse.Namespace) -> dict[str, Any]:
+    """A run that has a state continues from it; another starts from the foreign folder's weights."""
+    out: Path = arguments.out or Path("runs") / ADAPT
+    start = begin(arguments.start, out)
+    return _train(argparse.Namespace(**{**vars(arguments), "start": None}), start.recipe, start.weights)
+
+
+def _train(
+    arguments: argparse.Namespace, recipe: Recipe, weights: Mapping[str, torch.Tensor] | None = None
+) -> dict[str, Any]:
     began = time.monotonic()
     out: Path = arguments.out or Path("runs") / recipe.name
     corpus: Path = arguments.corpus or out / "corpus"
@@ -69,7 +82,7 @@ def _train(arguments: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
         _say(f"gathering a corpus in {corpus}")
         _gather(arguments, corpus, recipe.stdlib_only)
     files, heldout = read_half(corpus, "train"), read_half(corpus, "heldout")
-    weights = _weights(arguments.start, recipe)
+    weights = weights or _weights(arguments.start, recipe)
     tokenizer = _tokenizer(out, files, recipe, arguments.start)
     pretraining = next(s for s in recipe.stages if isinstance(s, Pretraining))
     source = Source(PackedRows(files, tokenizer, recipe, pretraining, _pairs(corpus)), arguments.workers)

@@ -173,4 +173,36 @@ _BASE = Recipe(
     weight_decay=0.1,
     decay=0.35,
 )
+ADAPT = "adapt"
+
+
+def adapted(config: ModelConfig) -> Recipe:
+    """Continued training of a foreign autoregressive network (`model/families`) until it has all three modes.
+
+    Tri-mode from the first step, since the causal mode is there already, with the published weight of the diffusion
+    loss for that start, 0.3 (Nemotron-Labs-Diffusion). AdamW alone, ten times lower than from nothing: such checkpoints
+    were trained with it, and Muon's updates, of full rank, gain nothing on them (Moonlight, arXiv 2502.16982).
+    Short contexts get `tiny`'s proportions of its context, longer ones `base`'s.
+    """
+    like = _TINY if config.context <= _TINY.model.context else _BASE
+    share = config.context / like.model.context
+    return replace(
+        like,
+        name=ADAPT,
+        model=config,
+        limits=Limits(
+            prefix=round(share * like.limits.prefix),
+            suffix=round(share * like.limits.suffix),
+            region=config.region_limit,
+            middle=round(share * like.limits.middle),
+        ),
+        steps=6000,
+        row_length=round(share * like.row_length),
+        optimizer="adamw",
+        learning_rate=3e-4,
+        stages=curriculum(mask=0.0, edit=0.57, copies=2 if like is _TINY else 3),
+        alpha=0.3,
+    )
+
+
 RECIPES = {r.name: r for each in (_NANO, _TINY, _BASE) for r in (each, each.twin())}

@@ -147,7 +147,7 @@ def _scores(
         batch = stack_rows(rows[at : at + size]).to(trainer.device)
         noisy = batch.block >= 0
         hidden = hidden_rows(network, batch)[noisy]
-        logits = torch.nn.functional.linear(hidden, network.table.weight.to(hidden.dtype))
+        logits = network.logits(hidden)
         logp = logits.float().log_softmax(-1).cpu().numpy()
         row_of = noisy.nonzero()[:, 0].cpu().numpy()
         block_of = batch.block[noisy].cpu().numpy()

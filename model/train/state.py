@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from model.config import ModelConfig
 from model.train.recipes import Recipe
 
 
@@ -90,7 +91,8 @@ def load_state(path: Path, recipe: dict[str, object]) -> RunState:
         raise ResumeError(
             f"{path} is damaged ({type(error).__name__}); move it away to start anew"
         ) from error
-    differing = sorted(k for k in {*recipe, *state.recipe} if recipe.get(k) != state.recipe.get(k))
+    found, wanted = _complete(state.recipe), _complete(recipe)
+    differing = sorted(k for k in {*wanted, *found} if wanted.get(k) != found.get(k))
     if differing:
         raise ResumeError(
             f"{path} belongs to another recipe or corpus (different: {', '.join(differing)}); "
@@ -99,10 +101,25 @@ def load_state(path: Path, recipe: dict[str, object]) -> RunState:
     return state
 
 
+def _complete(recipe: dict[str, object]) -> dict[str, object]:
+    """With defaults for fields of the model's that are younger than the state."""
+    defaults = {f.name: f.default for f in fields(ModelConfig) if f.default is not MISSING}
+    model = recipe.get("model")
+    return {**recipe, "model": {**defaults, **model}} if isinstance(model, dict) else recipe
+
+
 def load_weights(path: Path) -> dict[str, torch.Tensor]:
     """The weights of any recipe's state; raises ResumeError where the file is damaged."""
+    return _part_of(path, "network")
+
+
+def load_recipe(path: Path) -> dict[str, object]:
+    """What a state says of its recipe; raises ResumeError where the file is damaged."""
+    return _part_of(path, "recipe")
+
+
+def _part_of(path: Path, name: str) -> Any:
     try:
-        data: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return data["network"]
+        return torch.load(path, map_location="cpu", weights_only=True)[name]
     except Exception as error:  # a damaged archive raises many types
         raise ResumeError(f"{path} is no training state ({type(error).__name__})") from error

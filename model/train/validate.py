@@ -27,7 +27,7 @@ def heldout_losses(
     for number in range(rows):
         batch = stack([data[number, 1.0]]).to(trainer.device)
         losses = tri_mode_loss(
-            trainer.hidden(batch), trainer.network.table.weight, batch, trainer.objective, len(GROUPS)
+            trainer.hidden(batch), trainer.network.output_table, batch, trainer.objective, len(GROUPS)
         )
         sums += torch.stack((losses.group_sum, losses.group_count)).cpu()
     return {name: round(float(s / c), 4) for name, s, c in zip(GROUPS, *sums, strict=True) if c > 0}

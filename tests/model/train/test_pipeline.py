@@ -48,26 +48,29 @@ def test_it_ends_in_a_checkpoint_that_works(trained):
 
 
 def test_the_loss_falls(trained):
-    entries = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
+    entries = [json.loads(line) for line in (trained / "pretraining" / "log.jsonl").read_text().splitlines()]
     assert entries[-1]["loss_causal"] < entries[0]["loss_causal"]
     assert {"tokens_per_second", "mfu", "groups"} <= entries[0].keys()
 
 
 def test_a_finished_run_is_continued_not_repeated(trained, corpus, capsys):
-    arguments = ["nano", "--corpus", str(corpus), "--out", str(trained), "--steps", "13", "--evaluate", "0"]
+    arguments = ["nano", "--corpus", str(corpus), "--out", str(trained), "--steps", "14", "--evaluate", "0"]
     assert main([*arguments, "--json"]) == 0
     captured = capsys.readouterr()
-    assert "continuing from step 12" in captured.err
-    assert json.loads(captured.out.splitlines()[-1])["steps"] == 13
+    assert "pretraining: continuing from step 11" in captured.err
+    facts = json.loads(captured.out.splitlines()[-1])
+    assert facts["stages"]["pretraining"]["steps"] == 13
+    assert facts["stages"]["trajectories"]["steps"] == 1
 
 
 def test_another_corpus_is_refused(trained, tmp_path, capsys):
     """The rows would be others; nothing is overwritten."""
     build_corpus(tmp_path / "other", [ROOT / "kernels"], sites=[], stdlib=False)
-    before = (trained / "state.pt").read_bytes()
+    state = trained / "pretraining" / "state.pt"
+    before = state.read_bytes()
     assert main(["nano", "--corpus", str(tmp_path / "other"), "--out", str(trained), "--steps", "20"]) == 2
     assert "another recipe or corpus" in capsys.readouterr().err
-    assert (trained / "state.pt").read_bytes() == before
+    assert state.read_bytes() == before
 
 
 def test_a_budget_without_time_to_train_is_refused(corpus, tmp_path, capsys):

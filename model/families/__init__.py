@@ -1,0 +1,1 @@
+"""Checkpoints that others trained, read natively: configs, safetensors and tokenizers, never code or pickles."""
