@@ -26,6 +26,8 @@ from model.tokenizer import EOR, EOS, Tokenizer
 _MAX_PIECES = 400
 _MAX_WORDS = 64
 """Tokens of an instruction or a diagnostic's message."""
+_LISTED = 6
+"""Refactorings that a message names."""
 _CONTROLS = 24
 """Room for a prompt's control tokens and the masks of one label."""
 _INSTRUCTION_WORD = re.compile(r"\w+|[=!]=")
@@ -95,7 +97,9 @@ class Reader:
             raise DeclinedError(f"the instruction is longer than {_MAX_WORDS} tokens; say it in fewer words")
         known = self.decoding.instructions
         if known and not any(_is_alike(task.instruction, phrase) for phrases in known for phrase in phrases):
-            listed = "; ".join(phrases[0] for phrases in known)
+            listed = "; ".join(phrases[0] for phrases in known[:_LISTED])
+            if len(known) > _LISTED:
+                listed += f"; and {len(known) - _LISTED} more (`redraft models info` lists them)"
             raise DeclinedError(f"this model knows only these refactorings: {listed}")
         text, size, limit = document.text, self._size, self.config.region_limit
         if task.span is None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from lsp_server.commands.engine import add_engine_arguments, load
+from model.checkpoint import open_checkpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,4 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if file.is_file():
             sys.stdout.write(f"  {file.stat().st_size / 2**20:8.2f} MiB  {file.relative_to(folder)}\n")
+    known = open_checkpoint(folder).decoding.instructions if folder.is_dir() else ()
+    if known:
+        sys.stdout.write("  refactorings, each in other words too:\n")
+        sys.stdout.writelines(f"    {phrases[0]}\n" for phrases in known)
     return 0

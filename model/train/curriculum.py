@@ -118,8 +118,8 @@ def _fitted(stage: Stage) -> float:
     return 1 - _GRADIENT_SHARE if isinstance(stage, StepMinimisation) else 1.0
 
 
-def spent(recipe: Recipe, folder: Path) -> dict[str, dict[str, float]]:
-    """What each stage took: steps, positions, clean tokens, seconds and training FLOPs."""
+def spent(recipe: Recipe, folder: Path, until: str = "") -> dict[str, dict[str, float]]:
+    """What each stage (`until`: up to that one) took: steps, positions, clean tokens, seconds and training FLOPs."""
     found: dict[str, dict[str, float]] = {}
     for stage in recipe.stages:
         path = folder / stage.name / "state.pt"
@@ -132,6 +132,8 @@ def spent(recipe: Recipe, folder: Path) -> dict[str, dict[str, float]]:
                 "seconds": round(data["seconds"]),
                 "flops": data["tokens"] * flops_per_token(recipe),
             }
+        if stage.name == until:
+            break
     return found
 
 

@@ -79,6 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="start from a checkpoint folder's weights or another run's state.pt (`adapt`: a Llama or Qwen2 folder); "
         "the optimisers warm up anew",
     )
+    parser.add_argument(
+        "--package",
+        metavar="STAGE",
+        help="train nothing: package a stage's weights (OUT/checkpoint-STAGE), to see what it changed",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
     parser.add_argument(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,34 +32,53 @@ from model.train.state import RunState
 Costs = dict[str, dict[str, float]]
 
 
-def package(
-    state: RunState, recipe: Recipe, tokenizer: Tokenizer, folder: Path, corpus: Path, costs: Costs
-) -> None:
+@dataclass(frozen=True)
+class Trained:
+    """What a run has learned and took: the last stage's state, the first entry of its log, the costs by stage, and
+    the weights it started from, in words (empty: from nothing)."""
+
+    recipe: Recipe
+    state: RunState
+    first_entry: dict[str, object]
+    costs: Costs
+    started_from: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """For the checkpoint's config and card."""
+        last = self.state.history[-1] if self.state.history else {}
+        return {
+            "parameters": self.recipe.model.parameters,
+            "started_from": self.started_from,
+            "stages": self.costs,
+            "positions_seen": sum(c["positions"] for c in self.costs.values()),
+            "steps": sum(c["steps"] for c in self.costs.values()),
+            "seconds": sum(c["seconds"] for c in self.costs.values()),
+            "first_loss": _losses(self.first_entry),
+            "last_loss": _losses(last),
+            "loss_by_task_and_level": last.get("groups", {}),
+        }
+
+
+def package(trained: Trained, tokenizer: Tokenizer, folder: Path, corpus: Path) -> None:
     """Write weights, graph, tokenizer, uncalibrated config and card into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    limits = recipe.limits
+    recipe, limits = trained.recipe, trained.recipe.limits
     decoding = Decoding(
         fill_limit=limits.middle,
         prefix=int(limits.prefix * 1.5),
         suffix=limits.suffix,
         sections=limits.suffix,
     )
-    save_file(quantize(state.network), folder / "model.safetensors")
+    save_file(quantize(trained.state.network), folder / "model.safetensors")
     export_onnx(recipe.model, folder / "model.safetensors", folder / "graph.onnx")
     tokenizer.save(folder / "tokenizer.json")
-    facts = _facts(state, recipe, costs)
+    facts = trained.facts()
     write_config(folder, recipe.model, decoding, facts)
     write_card(folder, recipe, decoding, facts, corpus)
 
 
 def calibrate_and_report(
-    folder: Path,
-    state: RunState,
-    recipe: Recipe,
-    corpus: Path,
-    files: Sequence[SourceFile],
-    count: int,
-    costs: Costs,
+    folder: Path, trained: Trained, corpus: Path, files: Sequence[SourceFile], count: int
 ) -> dict[str, Any]:
     """Choose thresholds on some held-out projects, report on the others; rewrites config and card."""
     checkpoint = open_checkpoint(folder)
@@ -68,7 +87,7 @@ def calibrate_and_report(
     calibration, report = calibration_and_report(files)
     pairs = read_pairs(corpus, "heldout")
     decoding = calibrate(network, tokenizer, checkpoint.decoding, calibration, max(8, count // 4), pairs)
-    facts = _facts(state, recipe, costs)
+    facts, recipe = trained.facts(), trained.recipe
     facts["report_projects"] = sorted({f.project for f in report})
     shown = replace(decoding, min_confidence=0.0, instructions=())
     holes, broken = completions(report, 100, seed=7), broken_functions(report, 100, seed=7)
@@ -106,20 +125,6 @@ def write_card(folder: Path, recipe: Recipe, decoding: Decoding, facts: dict[str
     manifest = json.loads((corpus / "manifest.json").read_text("utf-8"))
     (folder / "README.md").write_text(card(recipe, decoding, facts, manifest), "utf-8")
     load_engine(str(folder))
-
-
-def _facts(state: RunState, recipe: Recipe, costs: Costs) -> dict[str, Any]:
-    last = state.history[-1] if state.history else {}
-    return {
-        "parameters": recipe.model.parameters,
-        "stages": costs,
-        "positions_seen": sum(c["positions"] for c in costs.values()),
-        "steps": sum(c["steps"] for c in costs.values()),
-        "seconds": sum(c["seconds"] for c in costs.values()),
-        "first_loss": _losses(state.history[0]) if state.history else {},
-        "last_loss": _losses(last),
-        "loss_by_task_and_level": last.get("groups", {}),
-    }
 
 
 def _losses(entry: dict[str, object]) -> dict[str, object]:

@@ -25,7 +25,7 @@ from model.train.adapt import begin
 from model.train.corpus import SourceFile, build_corpus, calibration_and_report, pack_corpus, read_half
 from model.train.curriculum import Budget, Curriculum, spent
 from model.train.data import PackedRows
-from model.train.package import calibrate_and_report, package
+from model.train.package import Trained, calibrate_and_report, package
 from model.train.recipes import ADAPT, RECIPES, Pretraining, Recipe
 from model.train.refactorings.catalogue import MAKERS
 from model.train.refactorings.linter import LinterMissingError
@@ -38,6 +38,8 @@ from model.transformer import Transformer
 
 _TOKENIZER_FILES = 5_000
 _SHORTEST = 10.0
+_STARTED_FROM = "started-from"
+"""A file in the run's folder that says whose weights it started from."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -81,9 +83,13 @@ def _train(
     if not (corpus / "manifest.json").exists():
         _say(f"gathering a corpus in {corpus}")
         _gather(arguments, corpus, recipe.stdlib_only)
+    if arguments.package:
+        return finish(recipe, out, corpus, arguments.evaluate, arguments.package)
     files, heldout = read_half(corpus, "train"), read_half(corpus, "heldout")
     weights = weights or _weights(arguments.start, recipe)
     tokenizer = _tokenizer(out, files, recipe, arguments.start)
+    if arguments.start is not None and not (out / _STARTED_FROM).exists():
+        (out / _STARTED_FROM).write_text(f"`{arguments.start.name}`", "utf-8")
     pretraining = next(s for s in recipe.stages if isinstance(s, Pretraining))
     source = Source(PackedRows(files, tokenizer, recipe, pretraining, _pairs(corpus)), arguments.workers)
     asked = calibration_and_report(heldout)[0] if heldout else files
@@ -163,29 +169,36 @@ def finish(
     if not stages:
         raise FileNotFoundError(f"nothing is trained in {out}: run `redraft train {recipe.name} --out {out}`")
     stage = until or stages[-1]
-    state: RunState = load_state(out / stage / "state.pt", identity(recipe, stage, _digest(corpus)))
+    first, state = (
+        load_state(out / s / "state.pt", identity(recipe, s, _digest(corpus))) for s in (stages[0], stage)
+    )
+    history = first.history or [{}]
+    note = out / _STARTED_FROM
+    trained = Trained(
+        recipe, state, history[0], spent(recipe, out, stage), note.read_text() if note.exists() else ""
+    )
     tokenizer = Tokenizer.load(out / "tokenizer.json")
     folder = out / ("checkpoint" if until is None else f"checkpoint-{until}")
     fresh = folder.with_suffix(".new")
     shutil.rmtree(fresh, ignore_errors=True)
-    costs = spent(recipe, out)
-    package(state, recipe, tokenizer, fresh, corpus, costs)
+    package(trained, tokenizer, fresh, corpus)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)  # a kill before leaves the old checkpoint whole
-    facts: dict[str, Any] = {"checkpoint": str(folder), "stages": costs}
+    facts: dict[str, Any] = {"checkpoint": str(folder), "stages": trained.costs}
     for key in ("steps", "positions", "clean"):
-        facts[key] = sum(cost[key] for cost in costs.values())
-    first = out / stages[0] / "state.pt"
-    if state.history:
-        facts["first_loss"] = load_state(first, identity(recipe, stages[0], _digest(corpus))).history[0][
-            "loss_causal"
-        ]
-        facts["last_loss"] = state.history[-1]["loss_causal"]
+        facts[key] = sum(cost[key] for cost in trained.costs.values())
+    facts |= {f"{when}_loss": each.get("loss_causal") for when, each in _first_and_last(history, state)}
     heldout = read_half(corpus, "heldout")
     if evaluate and heldout:
         _say("calibrating and measuring on held-out projects")
-        facts |= calibrate_and_report(folder, state, recipe, corpus, heldout, evaluate, costs)
+        facts |= calibrate_and_report(folder, trained, corpus, heldout, evaluate)
     return facts
+
+
+def _first_and_last(
+    history: list[dict[str, object]], state: RunState
+) -> tuple[tuple[str, dict[str, object]], ...]:
+    return ("first", history[0]), ("last", state.history[-1] if state.history else {})
 
 
 def _gather(arguments: argparse.Namespace, out: Path, stdlib_only: bool) -> dict[str, Any]:
