@@ -25,7 +25,6 @@ from model.train.state import RunState, load_state
 from model.train.tasks import Example
 from model.train.world import ALONE, World, whole_weights
 
-_QUESTIONS = 128
 _GRADIENT_SHARE = 0.4
 """Of the time of step minimisation, for the policy gradient."""
 
@@ -96,7 +95,7 @@ class Curriculum:
         """Fixed questions of projects that are not trained on."""
         last = self.recipe.stages[-1]
         shares: Shares = (("fill", 1.0),) if isinstance(last, Pretraining) else last.shares
-        return self.questions.examples(shares, _QUESTIONS, np.random.default_rng(self.recipe.seed))
+        return self.questions.examples(shares, self.recipe.questions, np.random.default_rng(self.recipe.seed))
 
     def _is_finished(self, stage: Stage, budget: Budget) -> bool:
         """By its own word where seconds are the budget, since the next call's seconds are for what is left."""

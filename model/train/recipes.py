@@ -122,6 +122,8 @@ class Recipe:
     block_sizes: tuple[int, ...] = (4, 8, 16, 32)
     seed: int = 20
     save_every_seconds: float = 120.0
+    questions: int = 128
+    """Held-out questions that a late stage is probed with before and after it."""
     stdlib_only: bool = False
     """Whether the standard library alone is the corpus, unless one is named."""
 
@@ -144,6 +146,7 @@ _NANO = Recipe(
     stdlib_only=True,
     rows_per_step=4,
     row_length=384,
+    questions=24,
     stages=(
         *curriculum(mask=0.1, edit=0.5, copies=2)[:2],
         StepMinimisation(share=0.05, shares=_MIXED, prompts=16, updates=2),

@@ -73,7 +73,8 @@ def test_a_perfect_engine_scores_one(drawn, name: str) -> None:
     figures = score(engine, drawn[name])["all"]
     assert (figures.cases, figures.exact) == (12, 1.0)
     assert figures.offered == (0.0 if name == "intact" else 1.0)
-    assert not any(solve(engine, name, each).is_worse for each in drawn[name])
+    if name != "completions":  # a fill needs a tokenizer to be measured
+        assert not any(solve(engine, name, each).is_worse for each in drawn[name])
 
 
 def test_a_silent_engine_leaves_intact_code_alone_and_solves_nothing_else(drawn) -> None:

@@ -36,12 +36,11 @@ STAGES = (
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "peak_flops", lambda device: 1e12)
-    monkeypatch.setattr("model.train.curriculum._QUESTIONS", 4)
 
 
 @pytest.fixture(scope="module")
 def staged(recipe: Recipe) -> Recipe:
-    return replace(recipe, steps=8, stages=STAGES, rows_per_step=1, row_length=256)
+    return replace(recipe, steps=8, stages=STAGES, rows_per_step=1, row_length=256, questions=4)
 
 
 def curriculum(
@@ -58,7 +57,6 @@ def trained(staged: Recipe, files, tokenizer, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "peak_flops", lambda device: 1e12)
-        patch.setattr("model.train.curriculum._QUESTIONS", 4)
         curriculum(staged, files, tokenizer, folder).run(Budget(staged.steps))
     return folder
 
