@@ -74,10 +74,17 @@ def _part(path: Path, rank: int) -> Path:
 
 def _write(path: Path, value: object) -> None:
     temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as handle:
-        torch.save(value, handle)
-        handle.flush()
-        os.fsync(handle.fileno())
+    try:
+        with temporary.open("wb") as handle:
+            torch.save(value, handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into RuntimeError
+        temporary.unlink(missing_ok=True)
+        raise OSError(
+            f"{path} could not be saved ({error}); what was saved last is whole: free some disk, then run the "
+            "same command again"
+        ) from error
     temporary.replace(path)
 
 

@@ -85,6 +85,34 @@ s.save_state(path, state(2))
     assert not (tmp_path / "state.tmp").exists()
 
 
+def test_a_full_disk_leaves_the_last_state(tmp_path: Path) -> None:
+    """A file that may not grow beyond 20 kB stands for the disk; the message says what to do."""
+    program = f"""
+import resource, sys, torch
+from pathlib import Path
+import model.train.state as s
+
+def state(step, size):
+    return s.RunState({RECIPE!r}, step, 0.0, 0, 0, False, {{"w": torch.zeros(size)}}, [], [])
+
+path = Path(sys.argv[1])
+s.save_state(path, state(1, 100))
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    s.save_state(path, state(2, 50_000))
+except OSError as error:
+    print(error)
+"""
+    path = tmp_path / "state.pt"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=120
+    )
+    assert "could not be saved" in done.stdout, done.stderr
+    assert "free some disk" in done.stdout
+    assert load_state(path, RECIPE).step == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+
+
 @pytest.mark.parametrize("damage", ["empty", "truncated", "garbage", "other content"])
 def test_a_damaged_state_is_refused_and_left_alone(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "state.pt"
