@@ -37,7 +37,7 @@ def variants() -> dict[str, Recipe]:
         "alpha 0.3": changed(alpha=0.3),
         "no autoregressive warm-up": changed(mask=0.0),
         "autoregressive for 40 %": changed(mask=0.4, edit=0.6),
-        "edit tasks from the start": changed(mask=0.0, edit=0.0),
+        "edit tasks from the warm-up on": changed(edit=0.2),
         "no edit stage": changed(edit=2.0),
         "blocks of 32 only": changed(block_sizes=(32,)),
         "autoregressive twin": plain.twin(),

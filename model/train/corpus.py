@@ -215,6 +215,9 @@ def _projects(
         yield _installed(name, licence, distribution)
     for number, directory in enumerate(directories, 1):
         root = directory.resolve()
+        if root.name.lower().replace("_", "-") in EXCLUDED_PROJECTS:
+            manifest.refused[f"directory:{root.name}"] = "public benchmarks are made of it"
+            continue
         same = sum(d.resolve().name == root.name for d in directories)
         name = f"directory:{root.name}" if same == 1 else f"directory:{root.name}-{number}"
         yield Project(name, "as given", root, tuple(sorted(root.rglob("*.py"))))
@@ -296,7 +299,16 @@ def _benchmark_texts(paths: Iterable[Path]) -> Iterator[str]:
                 row = json.loads(line)
             except json.JSONDecodeError as error:
                 raise ValueError(f"{path}:{number} is not JSON: {error}") from error
-            yield from (v for v in row.values() if isinstance(v, str))
+            yield from _strings(row)
+
+
+def _strings(value: object) -> Iterator[str]:
+    """All texts in a row: MBPP keeps its tests in lists."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _strings(each)
 
 
 def _fraction(name: str) -> float:

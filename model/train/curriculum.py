@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from model.train.loop import Schedule, Trainer
-from model.train.policy_gradient import Probe, probe, refine
+from model.train.policy_gradient import probe, refine
 from model.train.recipes import Pretraining, Recipe, Shares, Stage, StepMinimisation
 from model.train.report import flops_per_token
 from model.train.stages import Source, note, stream
@@ -84,12 +84,13 @@ class Curriculum:
     def _train(self, trainer: Trainer, stage: Stage, budget: Budget, share: float) -> None:
         trainer.schedule = budget.of(share * _fitted(stage), trainer.seconds)
         questions = self._questions()
-        before = probe(trainer.network, questions) if not isinstance(stage, Pretraining) else Probe(0, 0)
-        trainer.fit(stream(trainer, self.source))
-        note(trainer.folder, before=asdict(before), after=asdict(probe(trainer.network, questions)))
+        before = None if isinstance(stage, Pretraining) else asdict(probe(trainer.network, questions))
+        goes_on = isinstance(stage, StepMinimisation) and stage.updates > 0
+        trainer.fit(stream(trainer, self.source), is_whole=not goes_on)
+        note(trainer, before=before, after=asdict(probe(trainer.network, questions)))
         if isinstance(stage, StepMinimisation) and stage.updates:
             seconds = None if budget.seconds is None else share * _GRADIENT_SHARE * budget.seconds
-            note(trainer.folder, **refine(trainer, stage, self.source, questions, seconds))
+            note(trainer, **refine(trainer, stage, self.source, questions, seconds))
 
     def _questions(self) -> Sequence[Example]:
         """Fixed questions of projects that are not trained on."""
@@ -98,12 +99,14 @@ class Curriculum:
         return self.questions.examples(shares, self.recipe.questions, np.random.default_rng(self.recipe.seed))
 
     def _is_finished(self, stage: Stage, budget: Budget) -> bool:
-        """By its own word where seconds are the budget, since the next call's seconds are for what is left."""
+        """By its own word; pre-training by steps or clean tokens may be asked to go on for more."""
         trainer = self._trainer(stage)
         if not trainer.resume():
             return False
-        trainer.schedule = budget.of(stage.share * _fitted(stage))
-        return trainer.is_finished if budget.seconds is not None else trainer.progress() >= 1
+        if not isinstance(stage, Pretraining) or budget.seconds is not None:
+            return trainer.is_finished
+        trainer.schedule = budget.of(stage.share)
+        return trainer.progress() >= 1
 
     def _trainer(self, stage: Stage) -> Trainer:
         schedule = Schedule(1)

@@ -12,7 +12,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,16 @@ from model.train.optimizer import Optimizers, learning_rate_scale
 from model.train.recipes import Recipe, Stage
 from model.train.report import Report
 from model.train.rows import GROUPS
-from model.train.state import ResumeError, RunState, identity, load_part, load_state, save_part, save_state
+from model.train.state import (
+    ResumeError,
+    RunState,
+    drop_parts,
+    identity,
+    load_part,
+    load_state,
+    save_part,
+    save_state,
+)
 from model.train.world import ALONE, World, load_weights_into, whole, whole_weights
 from model.transformer import Attend, Transformer, masked
 
@@ -122,8 +131,9 @@ class Trainer:
         self,
         stream: Iterator[RowBatch],
         on_step: Callable[[int, Losses], None] = lambda step, losses: None,
+        is_whole: bool = True,
     ) -> None:
-        """Train on the batches of `stream` until the schedule ends."""
+        """Train on the batches of `stream` until the schedule ends; `is_whole`: nothing else follows in this stage."""
         report = Report(self.recipe, self.device, len(GROUPS))
         saved = time.monotonic()
         self._began = saved - self.seconds
@@ -138,6 +148,7 @@ class Trainer:
                 self.tokens += tokens
                 self.clean += clean
                 self.seconds = time.monotonic() - self._began
+                losses = self._of_all(losses)
                 if entry := report.add(self.step, progress, tokens, losses):
                     self._log(entry)
                 on_step(self.step, losses)
@@ -146,7 +157,7 @@ class Trainer:
                     saved = time.monotonic()
             if entry := report.flush(self.step, 1.0):
                 self._log(entry)
-        self.is_finished = True
+        self.is_finished = is_whole
         self.save()
 
     def train_step(self, batch: RowBatch, progress: float) -> Losses:
@@ -178,6 +189,13 @@ class Trainer:
     def hidden(self, batch: RowBatch) -> torch.Tensor:
         return hidden_rows(self.network, batch)
 
+    def _of_all(self, losses: Losses) -> Losses:
+        """What is reported, of all processes: each has its share of sums over common denominators."""
+        summed = {
+            f: self.world.sum(getattr(losses, f)) for f in ("causal", "diffusion", "group_sum", "group_count")
+        }
+        return replace(losses, **summed)
+
     def _count(self, batch: RowBatch) -> list[int]:
         """Positions and clean ones of all processes' batches."""
         return self.world.sum(torch.tensor([batch.tokens, batch.clean], device=self.device)).tolist()
@@ -187,7 +205,8 @@ class Trainer:
         network, optimizers = whole_weights(self.network), self.optimizers.state()
         if not self.world.is_first:
             save_part(self.state_path, self.world.rank, self.step, optimizers)
-        else:
+        self.world.wait()  # a state is only replaced when every part of the new one is on disk
+        if self.world.is_first:
             state = RunState(
                 self.identity,
                 self.step,
@@ -202,6 +221,8 @@ class Trainer:
             )
             save_state(self.state_path, state)
         self.world.wait()
+        if not self.world.is_first:
+            drop_parts(self.state_path, self.world.rank, but=self.step)
 
     def _own_optimizers(self, state: RunState) -> list[dict[str, Any]]:
         """This process's part; raises ResumeError where another number of processes wrote the state."""

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from model.train.recipes import Recipe
 from model.train.world import local_state, sharded_state
 from model.transformer import Transformer
+
+
+def _decayed(parameters: list[torch.nn.Parameter], recipe: Recipe) -> list[dict[str, Any]]:
+    """Where AdamW has the layers' matrices too, they decay; table, norms and canvas never do."""
+    matrices = [p for p in parameters if p.ndim == 2 and recipe.optimizer == "adamw"]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in parameters if id(p) not in chosen]
+    groups = [
+        {"params": rest, "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+    ]
+    return [g for g in groups if g["params"]]
 
 
 class Optimizers:
@@ -17,7 +31,7 @@ class Optimizers:
         chosen = {id(p) for p in matrices} if recipe.optimizer == "muon" else set[int]()
         others = [p for p in network.parameters() if id(p) not in chosen]
         self._all: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(others, lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+            torch.optim.AdamW(_decayed(others, recipe), lr=recipe.learning_rate, betas=(0.9, 0.95))
         ]
         if chosen:
             self._all.append(

@@ -80,21 +80,19 @@ def _train(
     began = time.monotonic()
     out: Path = arguments.out or Path("runs") / recipe.name
     corpus: Path = arguments.corpus or out / "corpus"
-    if not (corpus / "manifest.json").exists():
-        _say(f"gathering a corpus in {corpus}")
-        _gather(arguments, corpus, recipe.stdlib_only)
     if arguments.package:
         return finish(recipe, out, corpus, arguments.evaluate, arguments.package)
+    device = _device(arguments.device)
+    world = join(device)
+    if world.is_first:
+        _prepare(arguments, recipe, out, corpus)
+    world.wait()
     files, heldout = read_half(corpus, "train"), read_half(corpus, "heldout")
     weights = weights or _weights(arguments.start, recipe)
-    tokenizer = _tokenizer(out, files, recipe, arguments.start)
-    if arguments.start is not None and not (out / _STARTED_FROM).exists():
-        (out / _STARTED_FROM).write_text(f"`{arguments.start.name}`", "utf-8")
+    tokenizer = Tokenizer.load(out / "tokenizer.json")
     pretraining = next(s for s in recipe.stages if isinstance(s, Pretraining))
     source = Source(PackedRows(files, tokenizer, recipe, pretraining, _pairs(corpus)), arguments.workers)
     asked = calibration_and_report(heldout)[0] if heldout else files
-    device = _device(arguments.device)
-    world = join(device)
     curriculum = Curriculum(
         recipe,
         source,
@@ -145,6 +143,22 @@ def _weights(start: Path | None, recipe: Recipe) -> dict[str, torch.Tensor] | No
             f"the weights of {start} are not of the model {recipe.model.name!r}; choose another --from"
         )
     return found
+
+
+def _prepare(arguments: argparse.Namespace, recipe: Recipe, out: Path, corpus: Path) -> None:
+    """What is made once for all processes: the corpus, the vocabulary, a note of the weights to start from.
+
+    Raises ValueError for a folder that holds a state already and is asked to start from other weights."""
+    if not (corpus / "manifest.json").exists():
+        _say(f"gathering a corpus in {corpus}")
+        _gather(arguments, corpus, recipe.stdlib_only)
+    if arguments.start is not None and any(out.glob("*/state.pt")):
+        raise ValueError(
+            f"{out} holds a run already; leave --from away to continue it, or choose another --out"
+        )
+    _tokenizer(out, read_half(corpus, "train"), recipe, arguments.start)
+    if arguments.start is not None:
+        (out / _STARTED_FROM).write_text(f"`{arguments.start.name}`", "utf-8")
 
 
 def _time_to_measure(cases: int) -> float:
@@ -228,12 +242,11 @@ def _pairs(corpus: Path) -> list[Pair]:
 def _tokenizer(out: Path, files: list[SourceFile], recipe: Recipe, start: Path | None) -> Tokenizer:
     """The run's own, that of the weights it starts from, or a new one."""
     path = out / "tokenizer.json"
-    if path.exists():
-        return Tokenizer.load(path)
     out.mkdir(parents=True, exist_ok=True)
     if start is not None:
         folder = start if start.is_dir() else start.parent.parent
         Tokenizer.load(folder / "tokenizer.json").save(path)
+    if path.exists():
         return Tokenizer.load(path)
     _say("learning the vocabulary")
     chosen = random.Random(recipe.seed).sample(files, min(len(files), _TOKENIZER_FILES))

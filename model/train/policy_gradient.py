@@ -53,19 +53,21 @@ def refine(
 ) -> dict[str, object]:
     """At most `stage.updates` updates (fewer when `seconds` run out) of the trainer's network; the old weights
     come back where `questions` are not answered better. Returns the probes before and after."""
-    began, before = time.monotonic(), probe(trainer.network, questions)
+    before, began = probe(trainer.network, questions), time.monotonic()
     old = whole_weights(trainer.network)
     done = 0
     for done in range(1, stage.updates + 1):
         rng = np.random.default_rng((trainer.recipe.seed, 4, done))
         mean_reward = _update(trainer, stage, source, done / stage.updates, rng)
-        note(trainer.folder, update=done, mean_right=mean_reward)
-        if seconds is not None and time.monotonic() - began > seconds:
+        note(trainer, update=done, mean_right=mean_reward)
+        if seconds is not None and trainer.world.agree(time.monotonic() - began) > seconds:
             break
     after = probe(trainer.network, questions)
-    is_kept = after.is_better_than(before)
+    is_kept = trainer.world.tell(after.is_better_than(before))
     if not is_kept:
         trainer.start_from(old)
+    trainer.seconds += time.monotonic() - began
+    trainer.is_finished = True
     trainer.save()
     return {"updates": done, "before": asdict(before), "after": asdict(after), "kept": is_kept}
 
@@ -78,11 +80,13 @@ def _update(
     found = sample(frozen(trainer.network), examples, stage.samples, 0.7, rng)
     block = trainer.recipe.model.block
     documents = [
-        (rollout.example, coupled(rollout, advantage, block, rng))
+        # Later blocks must see the answer that was sampled, not the reference.
+        (replace(rollout.example, target=rollout.answer), coupled(rollout, advantage, block, rng))
         for group in found
         for rollout, advantage in zip(group, advantages(group), strict=True)
         if abs(advantage) > 1e-6
     ]
+    documents = trainer.world.tell(documents)
     rows, _ = pack(documents, trainer.recipe.row_length)
     rows += [Row(trainer.recipe.row_length) for _ in range(-len(rows) % trainer.world.size)]
     batch = without_clean(stack_rows(trainer.world.share(rows)))

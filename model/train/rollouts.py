@@ -137,7 +137,8 @@ def _decode(backend: Backend, rollouts: Sequence[Rollout], boldness: _Boldness) 
 
 
 def _job(example: Example, backend: Backend) -> Job:
-    limit = backend.config.block if example.source is not None else len(example.target) + backend.config.block
+    # As the engine's: an edit may grow by its own length and a block.
+    limit = len(example.source if example.source is not None else example.target) + backend.config.block
     return Job(
         example.prompt, example.source, limit, backend.config.block, end=EOR if example.source else EOS
     )

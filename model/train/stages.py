@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,14 +60,14 @@ def _orders(trainer: Trainer, stage: Trajectories, source: Source) -> Iterator[R
     """Walk the orders of some examples with the network as it is, train on the best, and again."""
     block, fruitless = trainer.recipe.model.block, 0
     while fruitless < _FRUITLESS:
-        rng = _generator(trainer)
+        rng = _generator(trainer, fruitless)
         examples = source.examples(stage.shares, stage.gathered, rng)
         network = frozen(trainer.network).network
         found = walk(partial(_scores, trainer, network), examples, stage.walks, block, rng)
         kept = best_orders(found, stage.kept)
         every = [w for group in found if best_orders([group], 1) for w in group]
         note(
-            trainer.folder,
+            trainer,
             step=trainer.step,
             examples=len(examples),
             orders=len(every),
@@ -78,8 +77,9 @@ def _orders(trainer: Trainer, stage: Trajectories, source: Source) -> Iterator[R
             steps=_mean([len(w.states) for w in every]),
             steps_kept=_mean([len(w.states) for w in kept]),
         )
-        fruitless = 0 if kept else fruitless + 1
-        yield from _batches(trainer, [(w.example, w.states) for w in kept], rng)
+        documents = trainer.world.tell([(w.example, w.states) for w in kept])
+        fruitless = 0 if documents else fruitless + 1
+        yield from _batches(trainer, documents, rng)
 
 
 def _rounds(trainer: Trainer, stage: StepMinimisation, source: Source) -> Iterator[RowBatch]:
@@ -87,12 +87,12 @@ def _rounds(trainer: Trainer, stage: StepMinimisation, source: Source) -> Iterat
     rounds without a right answer, since a network that solves nothing has nothing to shorten."""
     fruitless = 0
     while fruitless < _FRUITLESS:
-        rng = _generator(trainer)
+        rng = _generator(trainer, fruitless)
         examples = source.examples(stage.shares, stage.prompts, rng)
         found = sample(frozen(trainer.network), examples, stage.samples, 0.3, rng)
         kept = shortest_right(found)
         note(
-            trainer.folder,
+            trainer,
             step=trainer.step,
             questions=len(examples),
             right_greedy=_mean([g[0].is_right for g in found]),
@@ -100,8 +100,9 @@ def _rounds(trainer: Trainer, stage: StepMinimisation, source: Source) -> Iterat
             forwards_greedy_right=mean_forwards([g[0] for g in found if g[0].is_right]),
             forwards_kept=mean_forwards(kept),
         )
-        fruitless = 0 if kept else fruitless + 1
-        yield from _batches(trainer, [(r.example, r.blocks()) for r in kept], rng)
+        documents = trainer.world.tell([(r.example, r.blocks()) for r in kept])
+        fruitless = 0 if documents else fruitless + 1
+        yield from _batches(trainer, documents, rng)
 
 
 def frozen(network: Transformer) -> TorchBackend:
@@ -112,8 +113,9 @@ def frozen(network: Transformer) -> TorchBackend:
     return TorchBackend(copy)
 
 
-def _generator(trainer: Trainer) -> np.random.Generator:
-    return np.random.default_rng((trainer.recipe.seed, len(trainer.stage.name), trainer.step))
+def _generator(trainer: Trainer, fruitless: int) -> np.random.Generator:
+    """Of a round: a round that taught nothing is followed by one with other examples."""
+    return np.random.default_rng((trainer.recipe.seed, len(trainer.stage.name), trainer.step, fruitless))
 
 
 def _batches(
@@ -124,9 +126,11 @@ def _batches(
     order = [chosen[i] for i in rng.permutation(len(chosen))]
     rows = pack(order, trainer.recipe.row_length)[0] if order else []
     size = trainer.recipe.rows_per_step
-    # All processes gather the same documents and train on their share; an empty row has no weight.
-    rows += [Row(trainer.recipe.row_length) for _ in range(-len(rows) % trainer.world.size)]
-    yield from (stack_rows(trainer.world.share(rows[at : at + size])) for at in range(0, len(rows), size))
+    for at in range(0, len(rows), size):
+        # Every process trains on its share of the same rows; an empty row has no weight.
+        chunk = rows[at : at + size]
+        chunk += [Row(trainer.recipe.row_length) for _ in range(-len(chunk) % trainer.world.size)]
+        yield stack_rows(trainer.world.share(chunk))
 
 
 def _some(states: Sequence[NoisyBlock], rng: np.random.Generator) -> list[NoisyBlock]:
@@ -171,7 +175,9 @@ def _mean(values: Sequence[float]) -> float:
     return round(float(np.mean(values)), 4) if len(values) else 0.0
 
 
-def note(folder: Path, **facts: Any) -> None:
+def note(trainer: Trainer, **facts: Any) -> None:
     """One line about a round in the stage's `rounds.jsonl`."""
-    with (folder / "rounds.jsonl").open("a", encoding="utf-8") as handle:
+    if not trainer.world.is_first:
+        return
+    with (trainer.folder / "rounds.jsonl").open("a", encoding="utf-8") as handle:
         handle.write(json.dumps(facts) + "\n")

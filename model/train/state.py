@@ -50,26 +50,31 @@ def save_state(path: Path, state: RunState) -> None:
 
 def save_part(path: Path, rank: int, step: int, optimizers: list[dict[str, Any]]) -> None:
     """The optimiser states of one of several processes, beside the state of all."""
-    _write(_part(path, rank), {"step": step, "optimizers": optimizers})
+    _write(_part(path, rank, step), {"optimizers": optimizers})
+
+
+def drop_parts(path: Path, rank: int, but: int) -> None:
+    """Delete a process's parts of other steps than the state's."""
+    for each in path.parent.glob(f"{path.stem}-{rank}-*{path.suffix}"):
+        if each != _part(path, rank, but):
+            each.unlink(missing_ok=True)
 
 
 def load_part(path: Path, rank: int, step: int) -> list[dict[str, Any]]:
-    """Raises ResumeError where it is missing, damaged or of another step than the state."""
+    """Raises ResumeError where it is missing or damaged."""
+    part = _part(path, rank, step)
     try:
-        data: dict[str, Any] = torch.load(_part(path, rank), map_location="cpu", weights_only=True)
+        data: dict[str, Any] = torch.load(part, map_location="cpu", weights_only=True)
+        return data["optimizers"]
     except Exception as error:  # a damaged archive raises many types
         raise ResumeError(
-            f"{_part(path, rank)} cannot be read ({type(error).__name__}); start a new --out folder --from {path}"
+            f"{part} cannot be read ({type(error).__name__}); start a new --out folder --from {path}"
         ) from error
-    if data["step"] != step:
-        raise ResumeError(
-            f"{_part(path, rank)} is of another step than {path}; start a new --out folder --from it"
-        )
-    return data["optimizers"]
 
 
-def _part(path: Path, rank: int) -> Path:
-    return path.with_name(f"{path.stem}-{rank}{path.suffix}")
+def _part(path: Path, rank: int, step: int) -> Path:
+    """Named by its step, so that the parts of the last whole state stay until the next one is."""
+    return path.with_name(f"{path.stem}-{rank}-{step}{path.suffix}")
 
 
 def _write(path: Path, value: object) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from model.losses import tri_mode_loss
+from model.noise import BLOCK_SIZES
 from model.tokenizer import Tokenizer
 from model.train.corpus import SourceFile
 from model.train.data import PackedRows, stack
@@ -22,7 +24,10 @@ def heldout_losses(
     trainer: Trainer, files: Sequence[SourceFile], tokenizer: Tokenizer, rows: int = 64
 ) -> dict[str, float]:
     """Mean cross-entropy in nats of each report group over `rows` rows, the same ones for every network."""
-    data = PackedRows(list(files), tokenizer, trainer.recipe, Pretraining(1.0, (_ALL,)))
+    plain = replace(
+        trainer.recipe, block_sizes=BLOCK_SIZES
+    )  # an ablated choice must not change the yardstick
+    data = PackedRows(list(files), tokenizer, plain, Pretraining(1.0, (_ALL,)))
     sums = torch.zeros(2, len(GROUPS))
     for number in range(rows):
         batch = stack([data[number, 1.0]]).to(trainer.device)

@@ -57,6 +57,14 @@ class World:
         dist.broadcast(told, 0)
         return float(told.item())
 
+    def tell(self, value: T) -> T:
+        """The first process's value of anything that can be pickled: what all train on must be the same."""
+        if self.mesh is None:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, 0, device=torch.device(self.mesh.device_type))
+        return box[0]
+
     def share(self, rows: Sequence[T]) -> list[T]:
         """This process's part of a batch's rows."""
         return list(rows[self.rank :: self.size])
@@ -92,7 +100,8 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def whole_weights(network: Transformer) -> dict[str, torch.Tensor]:
-    return {name: whole(weight.detach()).cpu() for name, weight in network.state_dict().items()}
+    """A copy of all weights, on the CPU; every process must ask."""
+    return {name: whole(w.detach()).to("cpu", copy=True) for name, w in network.state_dict().items()}
 
 
 @torch.no_grad()
@@ -124,7 +133,13 @@ def sharded_state(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> di
     for index, values in state["state"].items():
         parameter = parameters[index]
         found[index] = {
-            name: DTensor.from_local(value, parameter.device_mesh, parameter.placements)
+            name: DTensor.from_local(
+                value,
+                parameter.device_mesh,
+                parameter.placements,
+                shape=parameter.shape,
+                stride=parameter.stride(),
+            )
             if isinstance(parameter, DTensor) and isinstance(value, torch.Tensor) and value.ndim
             else value
             for name, value in values.items()
