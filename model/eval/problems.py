@@ -189,7 +189,8 @@ def _human_eval_fix(row: Row) -> list[Problem]:
         test += f"\ncheck({row['entry_point']})\n"
     name = str(row.get("task_id", row["entry_point"]))
     task = _fix_at(broken, row["entry_point"])
-    return [Problem(name, "HumanEvalFix", broken + test, good + test, "", task)]
+    # The tests stay out of the text, so that no answer can drop them.
+    return [Problem(name, "HumanEvalFix", broken, good, test, task)]
 
 
 def _quix_bugs(row: Row) -> list[Problem]:

@@ -48,7 +48,7 @@ class Schedule:
     def progress(self, step: int, elapsed: float, clean: int = 0) -> float:
         if self.seconds is not None:
             return min(1.0, elapsed / max(1e-9, self.seconds))
-        return min(1.0, clean / self.clean if self.clean is not None else step / max(1, self.steps))
+        return min(1.0, clean / max(1, self.clean) if self.clean is not None else step / max(1, self.steps))
 
 
 def _has_bf16(device: torch.device) -> bool:

@@ -21,7 +21,7 @@ from model.train.loop import Trainer
 from model.train.policy_gradient import refine
 from model.train.recipes import RECIPES, Phase, Pretraining, Recipe, Shares, StepMinimisation, Trajectories
 from model.train.stages import Source
-from model.train.state import ResumeError, load_weights
+from model.train.state import ResumeError, identity, load_state, load_weights
 from model.train.validate import heldout_losses
 
 ROOT = Path(__file__).parents[3]
@@ -105,12 +105,17 @@ def test_a_run_that_was_cut_short_goes_on_in_its_stage(
     """Killed in the second stage: the first is not repeated."""
     for name in ("pretraining", "trajectories"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "state.pt").write_bytes((trained / name / "state.pt").read_bytes())
-    longer = Budget(2 * staged.steps)  # so that the second stage has something left
-    state = curriculum(staged, files, tokenizer, tmp_path).run(longer)
+        data = torch.load(trained / name / "state.pt", weights_only=True)
+        torch.save({**data, "is_finished": name == "pretraining"}, tmp_path / name / "state.pt")
+    # Seconds are no matter here: the second stage has steps left, the first says that it is finished.
+    first = curriculum(staged, files, tokenizer, tmp_path)
+    assert first._is_finished(staged.stages[0], Budget(staged.steps))
+    state = first.run(Budget(staged.steps))
     assert "trajectories: continuing from step 2" in capsys.readouterr().err
     assert state.is_finished
-    assert spent(staged, tmp_path)["trajectories"]["steps"] == 4
+    assert load_state(
+        tmp_path / "trajectories" / "state.pt", identity(staged, "trajectories", "")
+    ).is_finished
 
 
 def test_another_recipe_is_refused(staged: Recipe, files, tokenizer, trained: Path) -> None:
@@ -121,11 +126,11 @@ def test_another_recipe_is_refused(staged: Recipe, files, tokenizer, trained: Pa
 def test_a_run_may_start_from_weights(
     staged: Recipe, files, tokenizer, trained: Path, tmp_path: Path
 ) -> None:
-    """No step taken: the weights are those it started from."""
+    """After one warm-up step the weights are still next to those it started from."""
     start = load_weights(trained / "trajectories" / "state.pt")
-    twin = staged.twin()
-    state = curriculum(twin, files, tokenizer, tmp_path, start).run(Budget(1, clean=0))
-    assert all(torch.equal(state.network[k], start[k]) for k in start)
+    state = curriculum(staged.twin(), files, tokenizer, tmp_path, start).run(Budget(1, clean=1))
+    assert state.step == 1
+    assert max(float((state.network[k] - start[k]).abs().max()) for k in start) < 0.02
 
 
 def test_a_twin_is_the_same_but_causal() -> None:
@@ -135,6 +140,15 @@ def test_a_twin_is_the_same_but_causal() -> None:
         assert isinstance(stage, Pretraining)
         assert {phase.copies for phase in stage.phases} == {0}
         assert replace(twin, name=recipe.name, stages=recipe.stages) == recipe
+
+
+def test_tri_mode_weights_are_not_trained_autoregressively_alone() -> None:
+    for name in ("nano", "tiny", "base"):
+        first = RECIPES[f"{name}-continued"].stages[0]
+        assert isinstance(first, Pretraining)
+        assert first.phases[0].since == 0
+        assert all(phase.copies for phase in first.phases)
+        assert [p.since for p in first.phases] == sorted({p.since for p in first.phases})
 
 
 def test_updates_that_do_not_help_are_taken_back(

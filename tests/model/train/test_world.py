@@ -98,7 +98,7 @@ def test_two_processes_resume_where_they_were(place: Path) -> None:
     them over."""
     straight = train(place / "straight", 2, "muon", 8)
     first = train(place / "resumed", 2, "muon", 8, until=4)
-    assert (place / "resumed" / "state-1.pt").exists()
+    assert (place / "resumed" / "state-1-4.pt").exists()
     rest = train(place / "resumed", 2, "muon", 8)
     whole = first["curve"] + rest["curve"]
     assert len(whole) == 8
