@@ -18,7 +18,7 @@ from model.engine import load_engine
 from model.losses import RowBatch, tri_mode_loss
 from model.request import Complete, Document, Request
 from model.tokenizer import FIRST_TEXT_ID, Tokenizer
-from model.train import adapt, curriculum
+from model.train import adapt
 from model.train.corpus import SourceFile, build_corpus
 from model.train.data import PackedRows, stack
 from model.train.loop import Schedule, Trainer
@@ -82,7 +82,7 @@ def quick(config: ModelConfig) -> Recipe:
         Trajectories(0.03, mixed, walks=2, gathered=4),
         StepMinimisation(0.02, mixed, samples=2, prompts=2, updates=1, group=2),
     )
-    return replace(recipe, stages=stages, rows_per_step=2)
+    return replace(recipe, stages=stages, rows_per_step=2, questions=2)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,6 @@ def run(foreign, corpus, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("adapted")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adapt, "adapted", quick)
-        patch.setattr(curriculum, "_QUESTIONS", 2)
         arguments = ["adapt", "--from", str(foreign[0]), "--corpus", str(corpus), "--out", str(out)]
         assert main([*arguments, "--steps", "6", "--evaluate", "0", "--device", "cpu"]) == 0
     return out
@@ -202,7 +201,6 @@ def test_its_checkpoint_answers(run) -> None:
 
 def test_a_resumed_run_needs_no_foreign_folder(run, corpus, monkeypatch, capsys) -> None:
     monkeypatch.setattr(adapt, "adapted", quick)
-    monkeypatch.setattr(curriculum, "_QUESTIONS", 2)
     arguments = ["adapt", "--corpus", str(corpus), "--out", str(run), "--evaluate", "0", "--device", "cpu"]
     assert main([*arguments, "--steps", "8"]) == 0
     assert "pretraining: continuing from step 6" in capsys.readouterr().err
