@@ -14,7 +14,7 @@ from model.backends.interface import Candidates
 from model.cache import KVCache
 from model.canvas import Canvas, before_end
 from model.decoders import Decoder, Forward, Job, prefill
-from model.tokenizer import MASK
+from model.tokenizer import FIRST_TEXT_ID, MASK
 
 _LONGEST_MATCH, _DRAFT = 3, 10
 """Of prompt lookup: tokens that must recur, and how many of those that followed are drafted."""
@@ -124,5 +124,7 @@ def _recurring(job: Job, tokens: Sequence[int]) -> list[int]:
         last = text[-size:]
         for at in range(len(text) - size - 1, -1, -1):
             if text[at : at + size] == last:
-                return text[at + size : at + size + _DRAFT]
+                found = text[at + size : at + size + _DRAFT]
+                # A prompt's control tokens are never part of an answer.
+                return found[: next((i for i, t in enumerate(found) if t < FIRST_TEXT_ID), len(found))]
     return []

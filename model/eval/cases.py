@@ -175,7 +175,7 @@ def drawn(
     def endless() -> Iterator[Case]:
         for _ in range(tries * count):
             drawn = scenery(int(rng.integers(len(files))))
-            if not drawn.tree.has_errors and (case := draw(drawn, rng)) is not None:
+            if drawn.text and not drawn.tree.has_errors and (case := draw(drawn, rng)) is not None:
                 yield case
 
     return [case for case, _ in zip(endless(), range(count), strict=False)]

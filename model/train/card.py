@@ -29,7 +29,7 @@ def card(recipe: Recipe, decoding: Decoding, facts: dict[str, Any], manifest: di
         + (f", from the weights of {facts['started_from']}" if facts.get("started_from") else ""),
         *(
             f"- {stage}: {c['positions'] / 1e6:.2f} M positions, {c['clean'] / 1e6:.2f} M of them clean, "
-            f"{c['seconds'] / 60:.0f} minutes, {c['flops'] / 1e15:.2f} PFLOP"
+            f"{c['seconds'] / 60:.0f} minutes, {c['flops'] / 1e12:.1f} TFLOP"
             for stage, c in facts["stages"].items()
         ),
         f"- first losses {facts['first_loss']}, last {facts['last_loss']}",
