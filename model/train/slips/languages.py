@@ -86,11 +86,7 @@ def swapped_arguments(scene: Scene, rng: np.random.Generator) -> Edit | None:
                 (a, b) for a, b in pairwise(values) if scene.of(scene.nodes[a]) != scene.of(scene.nodes[b])
             ]
     pair = draw(places, rng)
-    if pair is None:
-        return None
-    first, second = (scene.nodes[i] for i in pair)
-    between = scene.text[first.span.end : second.span.start]
-    return Edit(first.span.start, second.span.end, scene.of(second) + between + scene.of(first))
+    return None if pair is None else scene.swapped(*pair)
 
 
 def misused_variable(scene: Scene, rng: np.random.Generator) -> Edit | None:

@@ -102,11 +102,7 @@ def swapped_arguments(scene: Scene, rng: np.random.Generator) -> Edit | None:
             if b in values and scene.of(scene.nodes[a]) != scene.of(scene.nodes[b])
         ]  # fmt: skip
     pair = draw(places, rng)
-    if pair is None:
-        return None
-    first, second = (scene.nodes[i] for i in pair)
-    between = scene.text[first.span.end : second.span.start]
-    return Edit(first.span.start, second.span.end, scene.of(second) + between + scene.of(first))
+    return None if pair is None else scene.swapped(*pair)
 
 
 def misspelt_name(scene: Scene, rng: np.random.Generator) -> Edit | None:

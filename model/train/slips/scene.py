@@ -30,6 +30,12 @@ class Scene:
     nodes: Sequence[SyntaxNode]
     language: str = "python"
 
+    def swapped(self, first: int, second: int) -> Edit:
+        """Two nodes, by index, in each other's place; what stands between them stays."""
+        a, b = self.nodes[first], self.nodes[second]
+        between = self.text[a.span.end : b.span.start]
+        return Edit(a.span.start, b.span.end, self.of(b) + between + self.of(a))
+
     def of(self, node: SyntaxNode) -> str:
         return node.span.of(self.text)
 
