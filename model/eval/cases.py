@@ -76,11 +76,16 @@ def intact_functions(files: Sequence[SourceFile], count: int, seed: int, size: i
 
 
 def needless_refactorings(
-    files: Sequence[SourceFile], count: int, seed: int, size: int = 600, pairs: Sequence[Pair] = ()
+    files: Sequence[SourceFile],
+    count: int,
+    seed: int,
+    size: int = 600,
+    pairs: Sequence[Pair] = (),
+    taught: Sequence[str] = (),
 ) -> list[Case]:
     """Functions in which there is nothing of what the instruction names: the right answer is to leave them alone.
-    In half of the cases there would be something else to refactor."""
-    drawer = RefactoringDrawer(place(pairs, files))
+    In half of the cases there would be something else to refactor. `taught` as in `RefactoringDrawer`."""
+    drawer = RefactoringDrawer(place(pairs, files), taught)
 
     def draw(scenery: Scenery, rng: np.random.Generator) -> Case | None:
         if rng.random() < 0.5:
@@ -95,24 +100,34 @@ def needless_refactorings(
 
 
 def refactorings(
-    files: Sequence[SourceFile], count: int, seed: int, size: int = 600, pairs: Sequence[Pair] = ()
+    files: Sequence[SourceFile],
+    count: int,
+    seed: int,
+    size: int = 600,
+    pairs: Sequence[Pair] = (),
+    taught: Sequence[str] = (),
 ) -> list[Case]:
-    """One function with something to refactor, the function selected: every kind in turn, as far as `pairs` and
-    what can be made of `files` go. What no text determines is left out; see `restorations`."""
-    return _refactorings(files, count, seed, size, pairs, instructed=True)
+    """One function with something to refactor, the function selected: every kind in turn (`taught`: only of these),
+    as far as `pairs` and what can be made of `files` go. What no text determines is left out; see `restorations`."""
+    drawer = RefactoringDrawer(place(pairs, files), taught)
+    return _refactorings(files, count, seed, size, drawer, instructed=True)
 
 
 def restorations(
     files: Sequence[SourceFile], count: int, seed: int, size: int = 600, pairs: Sequence[Pair] = ()
 ) -> list[Case]:
     """Docstrings and type hints to be written again: counted apart, since no instruction determines them."""
-    return _refactorings(files, count, seed, size, pairs, instructed=False)
+    return _refactorings(files, count, seed, size, RefactoringDrawer(place(pairs, files)), instructed=False)
 
 
 def _refactorings(
-    files: Sequence[SourceFile], count: int, seed: int, size: int, pairs: Sequence[Pair], instructed: bool
+    files: Sequence[SourceFile],
+    count: int,
+    seed: int,
+    size: int,
+    drawer: RefactoringDrawer,
+    instructed: bool,
 ) -> list[Case]:
-    drawer = RefactoringDrawer(place(pairs, files))
     kinds = [r for r in drawer.kinds if r.instructed is instructed]
     turn = itertools.count()
     misses = Counter[str]()

@@ -32,8 +32,10 @@ Draw = Callable[[Sequence[SourceFile], int, int], list[Case]]
 HOLES: dict[str, Draw] = {"fill": completions, "fill lines": several_lines, "fill node": syntax_nodes}
 
 
-def changes(pairs: Sequence[Pair]) -> dict[str, Draw]:
-    """The tasks that change code; `pairs` are refactorings of held-out projects."""
+def changes(pairs: Sequence[Pair], taught: Sequence[str] = ()) -> dict[str, Draw]:
+    """The tasks that change code; `pairs` are refactorings of held-out projects. With `taught`, those that a network
+    was taught are counted apart too."""
+    own = {"refactor taught": partial(refactorings, pairs=pairs, taught=taught)} if taught else {}
     return {
         "fix": broken_functions,
         "fix with a message": partial(broken_functions, with_message=True),
@@ -41,6 +43,7 @@ def changes(pairs: Sequence[Pair]) -> dict[str, Draw]:
         "refactor": partial(refactorings, pairs=pairs),
         "needless": partial(needless_refactorings, pairs=pairs),
         "restore": partial(restorations, pairs=pairs),
+        **own,
     }
 
 

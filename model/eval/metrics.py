@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 _RESAMPLES = 1000
 _LEVEL = 95.0
@@ -66,31 +67,7 @@ def ratio(above: Sequence[float], below: Sequence[float], seed: int = 0) -> Metr
 
 def edit_similarity(a: str, b: str) -> float:
     """1 less Levenshtein's distance over the longer text's length: 1 for equal texts, 0 for nothing in common."""
-    longest = max(len(a), len(b))
-    return 1 - edit_distance(a, b) / longest if longest else 1.0
-
-
-def edit_distance(a: str, b: str) -> int:
-    """Levenshtein's distance in characters, a row of the table at a time."""
-    start = 0
-    while start < min(len(a), len(b)) and a[start] == b[start]:
-        start += 1
-    end = 0
-    while end < min(len(a), len(b)) - start and a[-1 - end] == b[-1 - end]:
-        end += 1
-    a, b = a[start : len(a) - end], b[start : len(b) - end]
-    if len(a) > len(b):
-        a, b = b, a
-    if not a:
-        return len(b)
-    other = np.frombuffer(b.encode("utf-32-le", "surrogatepass"), np.uint32)
-    steps = np.arange(len(b) + 1)
-    row = steps
-    for i, character in enumerate(a, 1):
-        changed = np.minimum(row[1:] + 1, row[:-1] + (other != ord(character)))
-        row = np.concatenate(([i], changed))
-        row = np.minimum.accumulate(row - steps) + steps  # insertions, each one more than its left neighbour
-    return int(row[-1])
+    return Levenshtein.normalized_similarity(a, b)
 
 
 def differing(texts: Sequence[str]) -> list[str]:

@@ -45,9 +45,10 @@ def calibrate(
     files: Sequence[SourceFile],
     count: int,
     pairs: Sequence[Pair] = (),
+    taught: Sequence[str] = (),
 ) -> Decoding:
     """`decoding` with the thresholds that suit `network` best; `count` cases for each choice. Of `pairs` those
-    count that lie in `files`."""
+    count that lie in `files`, of refactorings the `taught` ones (none: all)."""
 
     def engine(changed: Decoding) -> DiffusionEngine:
         return DiffusionEngine(network, tokenizer, changed)
@@ -55,7 +56,7 @@ def calibrate(
     broken, intact = broken_functions(files, count, seed=1), intact_functions(files, count, seed=1)
     tau = _threshold(lambda t: engine(replace(decoding, tau_edit=t)), broken, intact, _INTACT)
     decoding = replace(decoding, tau_edit=tau)
-    decoding = _refactoring(engine, decoding, files, count, pairs)
+    decoding = _refactoring(engine, decoding, files, count, pairs, taught)
     holes = completions(files, count, seed=1)
     decoding = replace(decoding, tau_mask=_mask_threshold(network, tokenizer, decoding, holes))
     shown = engine(replace(decoding, min_confidence=0.0))
@@ -70,17 +71,18 @@ def _refactoring(
     files: Sequence[SourceFile],
     count: int,
     pairs: Sequence[Pair],
+    taught: Sequence[str],
 ) -> Decoding:
     """A threshold of its own, since who asks for a change wants it made, and the refactorings that are done
     reliably with it; all of them where none is."""
     decoding = replace(decoding, instructions=())
-    wanted = refactorings(files, count, seed=1, pairs=pairs)
-    needless = needless_refactorings(files, count, seed=1, pairs=pairs)
+    wanted = refactorings(files, count, seed=1, pairs=pairs, taught=taught)
+    needless = needless_refactorings(files, count, seed=1, pairs=pairs, taught=taught)
     tau = _threshold(lambda t: engine(replace(decoding, tau_refactor=t)), wanted, needless, _NEEDLESS)
     decoding = replace(decoding, tau_refactor=tau)
     # A kind needs several cases to be judged by.
-    several = max(count, min(_JUDGED * len(REFACTORINGS), 4 * count))
-    judged = refactorings(files, several, seed=2, pairs=pairs)
+    several = max(count, min(_JUDGED * len(taught or REFACTORINGS), 4 * count))
+    judged = refactorings(files, several, seed=2, pairs=pairs, taught=taught)
     found = score(engine(decoding), judged)
     reliable = [
         r.phrasings

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
 
 import numpy as np
 import torch
@@ -46,8 +45,8 @@ class PackedRows(Dataset[dict[str, np.ndarray]]):
     ) -> None:
         self._stage = stage
         self._files = files
-        self._ends = list(accumulate(len(f.text) for f in files))
-        self._drawer = Drawer(tokenizer, recipe.limits, place(pairs, files))
+        self._ends = np.cumsum([len(f.text) for f in files])
+        self._drawer = Drawer(tokenizer, recipe.limits, place(pairs, files), recipe.emphasis)
         self._recipe = recipe
 
     def __getitem__(self, key: Key) -> dict[str, np.ndarray]:
@@ -79,7 +78,9 @@ class PackedRows(Dataset[dict[str, np.ndarray]]):
         """A piece of a file, drawn by its share of the corpus's characters, with a file of the same project."""
         place = int(rng.integers(self._ends[-1]))
         at = int(np.searchsorted(self._ends, place, side="right"))
-        piece = top_level_piece(self._files[at].text, place - (self._ends[at] - len(self._files[at].text)))
+        piece = top_level_piece(
+            self._files[at].text, place - (int(self._ends[at]) - len(self._files[at].text))
+        )
         beside = at + 1 if at + 1 < len(self._files) else at - 1
         related = beside >= 0 and self._files[beside].project == self._files[at].project
         neighbour = self._files[beside].text if related else ""

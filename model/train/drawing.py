@@ -28,6 +28,8 @@ _CONTRASTING = 0.35
 """Share of pairs chosen among regions where another refactoring would find something too."""
 _INJECTED = 0.3
 """Share of regions that get further old-style code, which must stay."""
+_UNTAUGHT = 0.4
+"""Share of declined instructions that name what is not taught, where something is not."""
 _MANY = 150
 """Pairs from which a refactoring is drawn as often as one that is made without end."""
 _OFTEN = {
@@ -84,10 +86,27 @@ class Instructed:
 class RefactoringDrawer:
     """Draws from pairs of a corpus and from what can be made of a scenery; deterministic for a generator."""
 
-    def __init__(self, pairs: Mapping[str, Sequence[PlacedPair]] | None = None) -> None:
-        self._pairs = {name: each for name, each in (pairs or {}).items() if name in REFACTORINGS}
+    def __init__(
+        self, pairs: Mapping[str, Sequence[PlacedPair]] | None = None, taught: Sequence[str] = ()
+    ) -> None:
+        """`taught` names the refactorings that are done (none: all); the others are named only in vain.
+        Raises ValueError for a name that the catalogue lacks."""
+        if unknown := sorted({*taught} - {*REFACTORINGS}):
+            raise ValueError(f"there are no refactorings {', '.join(unknown)}")
+        known = {*taught} or {*REFACTORINGS}
+        self._untaught = [
+            r.name
+            for r in REFACTORINGS.values()
+            if r.name not in known and r.instructed and "{" not in r.phrasings[0]  # placeholders need a place
+        ]
+        self._absent_signs = {name: sign for name, sign in _ABSENT.items() if name in known}
+        self._pairs = {name: each for name, each in (pairs or {}).items() if name in known}
         self._contrasting = {name: [p for p in each if p.pair.others] for name, each in self._pairs.items()}
-        self.kinds = [r for r in REFACTORINGS.values() if r.make is not None or r.name in self._pairs]
+        self.kinds = [
+            r
+            for r in REFACTORINGS.values()
+            if r.name in known and (r.make is not None or r.name in self._pairs)
+        ]
         weights = np.array([self._weight(r) for r in self.kinds])
         self._shares = weights / weights.sum()
 
@@ -175,7 +194,9 @@ class RefactoringDrawer:
         return Instructed("intact", words, text, span, code, code, declined=named)
 
     def _absent(self, code: str, rng: np.random.Generator) -> str | None:
-        absent = [name for name, sign in _ABSENT.items() if not sign.search(code)]
+        if self._untaught and rng.random() < _UNTAUGHT:
+            return self._untaught[int(rng.integers(len(self._untaught)))]
+        absent = [name for name, sign in self._absent_signs.items() if not sign.search(code)]
         return absent[int(rng.integers(len(absent)))] if absent else None
 
 

@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from model.losses import Losses, Objective, RowBatch, dense_mask, tri_mode_loss
+from model.losses import Losses, Objective, RowBatch, tri_mode_loss
+from model.train.attention import two_stream_attention
 from model.train.optimizer import Optimizers, learning_rate_scale
 from model.train.recipes import Recipe, Stage
 from model.train.report import Report
@@ -34,7 +35,7 @@ from model.train.state import (
     save_state,
 )
 from model.train.world import ALONE, World, load_weights_into, whole, whole_weights
-from model.transformer import Attend, Transformer, masked
+from model.transformer import Transformer
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,7 @@ def _has_bf16(device: torch.device) -> bool:
 
 def hidden_rows(network: Transformer, batch: RowBatch) -> torch.Tensor:
     """The network's last rows `[B, T, C]` of a batch on its device, under the two-stream mask."""
-    return network(batch.ids, batch.position, batch.block >= 0, _attend(batch))[0]
-
-
-def _attend(batch: RowBatch) -> Attend:
-    if batch.ids.device.type != "cuda":
-        return masked(dense_mask(batch))
-    from model.train.flex import flex_attend
-
-    return flex_attend(batch)
+    return network(batch.ids, batch.position, batch.block >= 0, two_stream_attention(batch))[0]
 
 
 @dataclass

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from model.train.muon import Muon
 from model.train.recipes import Recipe
 from model.train.world import local_state, sharded_state
 from model.transformer import Transformer
@@ -24,7 +25,7 @@ def _decayed(parameters: list[torch.nn.Parameter], recipe: Recipe) -> list[dict[
 
 
 class Optimizers:
-    """Muon (Jordan 2024, in torch since 2.9) on the layers' matrices and AdamW on table, norms and canvas."""
+    """Muon on the layers' matrices and AdamW on table, norms and canvas."""
 
     def __init__(self, network: Transformer, recipe: Recipe) -> None:
         matrices = [p for n, p in network.named_parameters() if p.ndim == 2 and n.startswith("layers.")]
@@ -35,12 +36,11 @@ class Optimizers:
         ]
         if chosen:
             self._all.append(
-                torch.optim.Muon(
+                Muon(
                     matrices,
                     lr=recipe.matrix_learning_rate,
                     weight_decay=recipe.weight_decay,
-                    momentum=0.95,
-                    adjust_lr_fn="match_rms_adamw" if recipe.matched_rms else "original",
+                    matched_rms=recipe.matched_rms,
                 )
             )
         for optimizer in self._all:

@@ -86,13 +86,16 @@ def calibrate_and_report(
     network = OnnxBackend(checkpoint)
     calibration, report = calibration_and_report(files)
     pairs = read_pairs(corpus, "heldout")
-    decoding = calibrate(network, tokenizer, checkpoint.decoding, calibration, max(8, count // 4), pairs)
     facts, recipe = trained.facts(), trained.recipe
+    taught = recipe.emphasis.refactorings
+    decoding = calibrate(
+        network, tokenizer, checkpoint.decoding, calibration, max(8, count // 4), pairs, taught
+    )
     facts["report_projects"] = sorted({f.project for f in report})
     shown = replace(decoding, min_confidence=0.0, instructions=())
     holes, broken = completions(report, 100, seed=7), broken_functions(report, 100, seed=7)
     facts["heldout"] = _figures(
-        DiffusionEngine(network, tokenizer, shown), report, count, {**HOLES, **changes(pairs)}
+        DiffusionEngine(network, tokenizer, shown), report, count, {**HOLES, **changes(pairs, taught)}
     )
     for mode in ("autoregressive", "prompt-lookup"):
         engine = DiffusionEngine(network, tokenizer, shown, mode)

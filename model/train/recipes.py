@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import ClassVar, Literal
 
 from model.config import BASE, NANO, TINY, ModelConfig
-from model.train.tasks import Limits, TaskName
+from model.train.tasks import EVERYTHING, Emphasis, Limits, TaskName
 
 Shares = tuple[tuple[TaskName, float], ...]
 
@@ -80,17 +80,25 @@ _MIXED: Shares = (("fill", 0.30), ("fix", 0.40), ("refactor", 0.30))
 _MOSTLY_FILL: Shares = (("fill", 0.80), ("fix", 0.10), ("refactor", 0.10))
 
 
-def curriculum(mask: float, edit: float, copies: int) -> tuple[Stage, ...]:
-    """All four stages; pre-training is autoregressive until `mask` and gets its edit tasks from `edit` on."""
+def curriculum(
+    mask: float,
+    edit: float,
+    copies: int,
+    edits: Shares = _MIXED,
+    late: tuple[float, float] = (0.05, 0.05),
+) -> tuple[Stage, ...]:
+    """All four stages; pre-training is autoregressive until `mask` and gets its edit tasks (`edits`) from `edit` on.
+    `late` are the shares of the last two stages."""
     phases = (
         Phase("autoregressive", 0.0, 0, (("fill", 1.0),)),
         Phase("mask", mask, copies, _MOSTLY_FILL),
-        Phase("edit", edit, copies, _MIXED),
+        Phase("edit", edit, copies, edits),
     )
+    walked, minimised = late
     return (
-        Pretraining(share=0.9, phases=phases),
-        Trajectories(share=0.05, shares=_MIXED),
-        StepMinimisation(share=0.05, shares=_MIXED),
+        Pretraining(share=1 - walked - minimised, phases=phases),
+        Trajectories(share=walked, shares=edits),
+        StepMinimisation(share=minimised, shares=edits),
     )
 
 
@@ -122,6 +130,7 @@ class Recipe:
     block_sizes: tuple[int, ...] = (4, 8, 16, 32)
     seed: int = 20
     save_every_seconds: float = 120.0
+    emphasis: Emphasis = EVERYTHING
     questions: int = 128
     """Held-out questions that a late stage is probed with before and after it."""
     stdlib_only: bool = False
@@ -138,14 +147,14 @@ class Recipe:
         return replace(self, name=f"{self.name}-twin", stages=(Pretraining(1.0, tuple(phases)),))
 
     def continued(self) -> Recipe:
-        """For weights that are tri-mode already (`--from`): without autoregressive phases, in which they would forget
-        how to denoise (measured: a fix's loss from 0.3 to 7.6 in 1.2 M positions)."""
+        """For weights that are tri-mode already (`--from`): the last phase of pre-training, then the late stages.
+
+        No autoregressive phase, in which they would forget how to denoise (measured: a fix's loss from 0.3 to 7.6 in
+        1.2 M positions); half the learning rate, and a longer way down, since the weights are at the end of one."""
         first, *late = self.stages
         assert isinstance(first, Pretraining)
-        kept = [p for p in first.phases if p.copies]
-        begin = kept[0].since
-        phases = tuple(replace(p, since=(p.since - begin) / (1 - begin)) for p in kept)
-        return replace(self, name=f"{self.name}-continued", stages=(replace(first, phases=phases), *late))
+        last = replace(first, phases=(replace(first.phases[-1], since=0.0),), peak=0.5)
+        return replace(self, name=f"{self.name}-continued", stages=(last, *late), decay=0.6)
 
 
 _NANO = Recipe(
@@ -170,7 +179,30 @@ _TINY = Recipe(
     rows_per_step=4,
     row_length=768,
     # Two cores see few tokens: what a small model can learn best, edits, gets half of the time.
-    stages=curriculum(mask=0.15, edit=0.5, copies=2),
+    stages=curriculum(
+        mask=0.15,
+        edit=0.5,
+        copies=2,
+        edits=(("fill", 0.25), ("fix", 0.50), ("refactor", 0.25)),
+        late=(0.08, 0.10),
+    ),
+    emphasis=Emphasis(
+        refactorings=(
+            "compare_none",
+            "membership_test",
+            "plain_super",
+            "no_object_base",
+            "empty_literals",
+            "in_mapping",
+            "range_start",
+            "no_prints",
+            "docstring_removed",
+            "hints_removed",
+            "f_strings",
+            "modern_typing",
+        ),
+        syntax=3.0,
+    ),
 )
 _BASE = Recipe(
     name="base",

@@ -39,6 +39,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Emphasis:
+    """What of the catalogues is taught. A small network that is taught everything learns nothing well.
+
+    `refactorings` names the instructed ones (none: all); instructions for others are taught to change nothing.
+    `syntax` multiplies how often slips that break the parse are drawn."""
+
+    refactorings: tuple[str, ...] = ()
+    syntax: float = 1.0
+
+
+EVERYTHING = Emphasis()
+
+
+@dataclass(frozen=True)
 class Example:
     """`prompt` ends where the answer starts; `source` is the region as it stands (None: a fill)."""
 
@@ -66,10 +80,12 @@ class Drawer:
         tokenizer: Tokenizer,
         limits: Limits,
         pairs: Mapping[str, Sequence[PlacedPair]] | None = None,
+        emphasis: Emphasis = EVERYTHING,
     ) -> None:
         self._tokenizer = tokenizer
         self._limits = limits
-        self._refactorings = RefactoringDrawer(pairs)
+        self._emphasis = emphasis
+        self._refactorings = RefactoringDrawer(pairs, emphasis.refactorings)
 
     def draw(self, task: TaskName, scenery: Scenery, rng: np.random.Generator) -> Example | None:
         """An example, or None where the file has no place for this task."""
@@ -101,7 +117,7 @@ class Drawer:
             source = random_edits(target, 0.1 * rng.random(), self._tokenizer.size, rng)
             return self._edit("fix", "random", around, source, target, rng)
         scene = scenery.scene(span)
-        found = slip(scene, rng)
+        found = slip(scene, rng, syntax=self._emphasis.syntax)
         if found is None:
             return None
         kind, edit = found

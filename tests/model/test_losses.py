@@ -15,6 +15,7 @@ from model.backends.interface import Pass
 from model.backends.torch import TorchBackend
 from model.losses import Objective, RowBatch, dense_mask, tri_mode_loss
 from model.tokenizer import EOR, EOS, MASK, MID, NEW, OLD
+from model.train.attention import two_stream_attention
 from model.train.data import stack
 from model.train.rows import GROUPS, NoisyBlock, Row, noisy_blocks
 from model.train.tasks import Example
@@ -64,6 +65,22 @@ def sees(row: Row, q: int, k: int) -> bool:
         return bool(row.block[q] == row.block[k])
     first = min(row.position[i] for i in range(row.length) if row.block[i] == row.block[q])
     return bool(row.position[k] < first)
+
+
+@settings(max_examples=20)
+@given(packed(), packed())
+def test_attention_document_by_document_is_the_masks(a, b) -> None:
+    """What training uses on a CPU, with its gradients, wherever a row belongs to a document."""
+    batch, generator = batch_of(a[0], b[0]), torch.Generator().manual_seed(0)
+    shapes = ((2, 4, 150, 8), (2, 2, 150, 8), (2, 2, 150, 8))
+    heads = [torch.randn(s, generator=generator, dtype=torch.float64, requires_grad=True) for s in shapes]
+    inside = (batch.document >= 0)[:, None, :, None]
+    results = []
+    for attend in (two_stream_attention(batch), masked(dense_mask(batch))):
+        out = attend(*heads) * inside
+        results.append((out, *torch.autograd.grad(out.square().sum(), heads)))
+    for found, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-10, rtol=1e-10)
 
 
 @settings(max_examples=30)

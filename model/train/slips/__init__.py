@@ -98,13 +98,17 @@ def slips_of(language: str) -> dict[str, Slip]:
 
 
 def slip(
-    scene: Scene, rng: np.random.Generator, kinds: Sequence[str] | None = None
+    scene: Scene, rng: np.random.Generator, kinds: Sequence[str] | None = None, syntax: float = 1.0
 ) -> tuple[str, Edit] | None:
-    """One random slip of the given kinds (None: of all), as `(kind, edit)`; None where the region offers no place."""
+    """One random slip of the given kinds (None: of all), as `(kind, edit)`; None where the region offers no place.
+    `syntax` multiplies the frequencies of those that break the parse or the layout."""
     catalogue = slips_of(scene.language)
     kinds = list(catalogue) if kinds is None else kinds
+    frequencies = [
+        catalogue[k].frequency * (1.0 if catalogue[k].breaks == "meaning" else syntax) for k in kinds
+    ]
     # Sorted by exponential keys: a draw without replacement in proportion to the frequencies.
-    keys = rng.exponential(size=len(kinds)) / [catalogue[kind].frequency for kind in kinds]
+    keys = rng.exponential(size=len(kinds)) / frequencies
     for i in np.argsort(keys):
         name = kinds[int(i)]
         for _ in range(_TRIES):

@@ -148,6 +148,23 @@ def test_many_kinds_are_drawn_and_some_are_declined(drawer: RefactoringDrawer) -
             assert "{" not in each.instruction
 
 
+def test_only_what_is_taught_is_done() -> None:
+    """Instructions for the rest are named in vain, whatever the code holds; placeholders are filled or not drawn."""
+    taught = ("compare_none", "f_strings", "rename")
+    found = draws(RefactoringDrawer(taught=taught), 150)
+    done = {each.kind for each in found if not each.declined}
+    assert done == {"compare_none", "rename"}, "f-strings come from a linter's pairs, of which there are none"
+    vain = {each.declined for each in found if each.declined}
+    assert vain - {*taught}
+    assert all(each.before == each.after for each in found if each.declined)
+    assert not any("{" in each.instruction for each in found)
+
+
+def test_a_refactoring_that_does_not_exist_cannot_be_taught() -> None:
+    with pytest.raises(ValueError, match="there are no refactorings levitation"):
+        RefactoringDrawer(taught=("levitation",))
+
+
 def test_what_is_not_named_stays(drawer: RefactoringDrawer) -> None:
     pairs = [each for each in draws(drawer, 150) if each.kind == "early_return"]
     assert pairs

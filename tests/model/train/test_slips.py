@@ -150,6 +150,14 @@ def test_only_the_kinds_that_are_asked_for(scene: Scene) -> None:
     assert kinds == set(SYNTAX_SLIPS)
 
 
+def test_slips_of_syntax_may_be_drawn_more_often(scene: Scene) -> None:
+    def share(syntax: float) -> float:
+        found = [slip(scene, np.random.default_rng(seed), syntax=syntax) for seed in range(150)]
+        return sum(each is not None and each[0] in SYNTAX_SLIPS for each in found) / len(found)
+
+    assert share(1.0) + 0.1 < share(4.0) < 1.0
+
+
 def test_a_region_without_a_place_has_no_slip() -> None:
     scene = Scenery("x\n").scene(Span(0, 1))
     assert slip(scene, np.random.default_rng(0)) is None

@@ -81,10 +81,12 @@ def place(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Pat
     return folder
 
 
-def test_two_processes_train_as_one(place: Path) -> None:
-    """Fifty steps: the losses of two processes that share each batch, and of one with all of it. With AdamW, since
-    Muon's bf16 iterations turn sums in another order into differences of 2e-4."""
-    one, two = (train(place / name, n, "adamw", STEPS) for name, n in (("one", 1), ("two", 2)))
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_two_processes_train_as_one(place: Path, optimizer: str) -> None:
+    """Fifty steps: the losses of two processes that share each batch, and of one with all of it."""
+    one, two = (
+        train(place / f"{name}-{optimizer}", n, optimizer, STEPS) for name, n in (("one", 1), ("two", 2))
+    )
     assert len(one["curve"]) == len(two["curve"]) == STEPS
     assert one["tokens"] == two["tokens"]
     for a, b in zip(one["curve"], two["curve"], strict=True):
