@@ -12,11 +12,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 RECIPE ?= tiny
 SECONDS_TO_TRAIN ?= 3600
 
-.PHONY: help try test lint train bench clean gpu-wheels gpu-corpus gpu-site gpu-train gpu-pack gpu-test gpu-bench
+.PHONY: help try test test-editors lint train bench clean gpu-wheels gpu-corpus gpu-site gpu-train gpu-pack gpu-test gpu-bench
 
 help:
 	@echo "make try    set up (about 250 MB) and see Redraft complete, fix and refactor real code"
 	@echo "make test   set up with PyTorch (about 1 GB) and run the tests"
+	@echo "make test-editors  install real editors in .hosts/ and drive them with the real server"
 	@echo "make lint   ruff, pyright, import-linter"
 	@echo "make train  RECIPE=nano|tiny|base SECONDS_TO_TRAIN=3600: train a model from nothing"
 	@echo "make bench  start, memory and time per request on this machine"
@@ -48,6 +49,11 @@ try: $(VENV)/.base
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -q
 
+# Each script installs one editor in .hosts/NAME and does nothing where it is already there.
+test-editors: $(VENV)/.dev
+	@for script in tests/e2e/hosts/*.sh; do sh "$$script" .hosts || exit 1; done
+	@REQUIRE_EDITORS=1 $(BIN)/python -m pytest -q tests/e2e/editors
+
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright && $(BIN)/lint-imports
 
@@ -58,7 +64,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/redraft bench
 
 clean:
-	rm -rf $(VENV) runs build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .hosts runs build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # On a machine with a GPU these use its own Python, which must have torch, onnx and onnxruntime. Where it has no
 # network, `make gpu-wheels` on another machine fetches what else is needed into wheels/, to be copied along.
