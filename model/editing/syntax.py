@@ -1,4 +1,4 @@
-"""Incremental parsing with tree-sitter. Bytes exist in this file only: everything outside uses `str` offsets.
+"""Incremental parsing with tree-sitter. Bytes exist here and in `utf8.py` only: everything outside uses `str` offsets.
 
 A `SyntaxTree` is a value: its text never changes, `edited` gives a new tree. Trees may be read from any
 thread; a parser is made per call, since tree-sitter's parsers must not be shared. `definitions.py` says what
@@ -7,11 +7,9 @@ a definition is, `languages.py` which languages there are. Knows nothing of regi
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from typing import Literal
 
 import tree_sitter
@@ -28,6 +26,7 @@ from model.editing.languages import (
     language_of,
 )
 from model.editing.source import Span
+from model.editing.utf8 import Utf8Offsets, encode
 
 __all__ = [
     "GRAMMARS",
@@ -73,7 +72,7 @@ class SyntaxTree:
     """A parsed text. Make one with `parse`, or from an older one with `edited`."""
 
     def __init__(
-        self, text: str, language: str, offsets: _Offsets, tree: tree_sitter.Tree, *, derived: bool = False
+        self, text: str, language: str, offsets: Utf8Offsets, tree: tree_sitter.Tree, *, derived: bool = False
     ) -> None:
         self.text = text
         self.language = language
@@ -91,7 +90,7 @@ class SyntaxTree:
         # From the last to the first, so that each edit's offsets still hold when it is applied.
         for edit in sorted(edits, key=lambda e: (e.start, e.end), reverse=True):
             _move(old, self._offsets, edit)
-        offsets = _Offsets(text)
+        offsets = Utf8Offsets(text)
         tree = _parser(self.language).parse(offsets.data, old)
         return SyntaxTree(text, self.language, offsets, tree, derived=True)
 
@@ -265,7 +264,7 @@ class SyntaxTree:
 
 def parse(text: str, language: str) -> SyntaxTree:
     """Parse `text`; raises UnknownLanguageError where there is no grammar."""
-    offsets = _Offsets(text)
+    offsets = Utf8Offsets(text)
     return SyntaxTree(text, language, offsets, _parser(language).parse(offsets.data))
 
 
@@ -280,52 +279,11 @@ def _parser(language: str) -> tree_sitter.Parser:
     return tree_sitter.Parser(grammar(language))
 
 
-def _move(tree: tree_sitter.Tree, offsets: _Offsets, edit: Edit) -> None:
+def _move(tree: tree_sitter.Tree, offsets: Utf8Offsets, edit: Edit) -> None:
     """Tell `tree`, whose bytes up to the edit's end are those of `offsets`, of one edit."""
     start, old_end = offsets.to_byte(edit.start), offsets.to_byte(edit.end)
-    new = _encode(edit.new)
+    new = encode(edit.new)
     row, column = offsets.point(start)
     breaks = new.count(b"\n")
     new_point = (row + breaks, len(new) - new.rfind(b"\n") - 1 if breaks else column + len(new))
     tree.edit(start, old_end, start + len(new), (row, column), offsets.point(old_end), new_point)
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")  # a lone surrogate must not make a file unreadable
-
-
-class _Offsets:
-    """The UTF-8 bytes of a text, and offsets to and from them: free for ASCII, else by checkpoints."""
-
-    _STEP = 2048
-    _CONTINUATION = bytes(range(0x80, 0xC0))
-
-    def __init__(self, text: str) -> None:
-        self.data = _encode(text)
-        self._text = text
-        self._ascii = len(self.data) == len(text)
-
-    @cached_property
-    def _checkpoints(self) -> list[int]:
-        """The byte offset of every `_STEP`-th character."""
-        step = self._STEP
-        sizes = (len(_encode(self._text[i : i + step])) for i in range(0, len(self._text), step))
-        return list(accumulate(sizes, initial=0))
-
-    def to_byte(self, offset: int) -> int:
-        if self._ascii:
-            return offset
-        chunk = offset // self._STEP
-        return self._checkpoints[chunk] + len(_encode(self._text[chunk * self._STEP : offset]))
-
-    def to_char(self, byte: int) -> int:
-        """The offset of `byte`; inside a character, that of the character's end."""
-        if self._ascii:
-            return byte
-        chunk = bisect_right(self._checkpoints, byte) - 1
-        piece = self.data[self._checkpoints[chunk] : byte]
-        return min(len(self._text), chunk * self._STEP + len(piece.translate(None, self._CONTINUATION)))
-
-    def point(self, byte: int) -> tuple[int, int]:
-        """Row and column as tree-sitter counts them: rows end at `\\n` only, columns are bytes."""
-        return self.data.count(b"\n", 0, byte), byte - (self.data.rfind(b"\n", 0, byte) + 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -84,10 +84,10 @@ class Curriculum:
     def _train(self, trainer: Trainer, stage: Stage, budget: Budget, share: float) -> None:
         trainer.schedule = budget.of(share * _fitted(stage), trainer.seconds)
         questions = self._questions()
-        before = None if isinstance(stage, Pretraining) else asdict(probe(trainer.network, questions))
+        before = None if isinstance(stage, Pretraining) else probe(trainer.network, questions).summary()
         goes_on = isinstance(stage, StepMinimisation) and stage.updates > 0
         trainer.fit(stream(trainer, self.source), is_whole=not goes_on)
-        note(trainer, before=before, after=asdict(probe(trainer.network, questions)))
+        note(trainer, before=before, after=probe(trainer.network, questions).summary())
         if isinstance(stage, StepMinimisation) and stage.updates:
             seconds = None if budget.seconds is None else share * _GRADIENT_SHARE * budget.seconds
             note(trainer, **refine(trainer, stage, self.source, questions, seconds))
@@ -121,7 +121,9 @@ def _fitted(stage: Stage) -> float:
 
 
 def spent(recipe: Recipe, folder: Path, until: str = "") -> dict[str, dict[str, float]]:
-    """What each stage (`until`: up to that one) took: steps, positions, clean tokens, seconds and training FLOPs."""
+    """What each stage (`until`: up to that one) took: steps, positions, clean tokens, seconds, and FLOPs of training.
+
+    Seconds include walks and samples, FLOPs do not; neither includes probes, which only measure."""
     found: dict[str, dict[str, float]] = {}
     for stage in recipe.stages:
         path = folder / stage.name / "state.pt"

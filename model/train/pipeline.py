@@ -22,9 +22,10 @@ from model.quantize import dequantize
 from model.tokenizer import Tokenizer
 from model.train import ablations
 from model.train.adapt import begin
-from model.train.corpus import SourceFile, build_corpus, calibration_and_report, pack_corpus, read_half
+from model.train.corpus import SourceFile, calibration_and_report, pack_corpus, read_half
 from model.train.curriculum import Budget, Curriculum, spent
 from model.train.data import PackedRows
+from model.train.gather import build_corpus
 from model.train.package import Trained, calibrate_and_report, package
 from model.train.recipes import ADAPT, RECIPES, Pretraining, Recipe
 from model.train.refactorings.catalogue import MAKERS

@@ -19,8 +19,9 @@ from model.losses import RowBatch, tri_mode_loss
 from model.request import Complete, Document, Request
 from model.tokenizer import FIRST_TEXT_ID, Tokenizer
 from model.train import adapt
-from model.train.corpus import SourceFile, build_corpus
+from model.train.corpus import SourceFile
 from model.train.data import PackedRows, stack
+from model.train.gather import build_corpus
 from model.train.loop import Schedule, Trainer
 from model.train.main import main
 from model.train.recipes import Pretraining, Recipe, StepMinimisation, Trajectories, adapted

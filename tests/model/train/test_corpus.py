@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from model.train.corpus import SourceFile, build_corpus, pack_corpus, read_half
+from model.train.corpus import SourceFile, pack_corpus, read_half
+from model.train.gather import build_corpus
 
 
 def module(seed: int, functions: int = 12) -> str:

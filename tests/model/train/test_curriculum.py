@@ -14,9 +14,10 @@ import torch
 
 from model.tokenizer import Tokenizer
 from model.train import ablations, report
-from model.train.corpus import SourceFile, build_corpus
+from model.train.corpus import SourceFile
 from model.train.curriculum import Budget, Curriculum, spent
 from model.train.data import PackedRows
+from model.train.gather import build_corpus
 from model.train.loop import Trainer
 from model.train.policy_gradient import refine
 from model.train.recipes import RECIPES, Phase, Pretraining, Recipe, Shares, StepMinimisation, Trajectories

@@ -9,7 +9,8 @@ from model.editing.source import Span
 from model.engine import load_engine
 from model.eval.main import main as evaluate
 from model.request import Complete, Document, Fix, Request
-from model.train.corpus import SourceFile, build_corpus, calibration_and_report
+from model.train.corpus import SourceFile, calibration_and_report
+from model.train.gather import build_corpus
 from model.train.main import main
 
 ROOT = Path(__file__).parents[3]

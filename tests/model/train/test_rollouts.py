@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from model.policies import Threshold
 from model.tokenizer import EOR, EOS, FIRST_TEXT_ID, MASK, MID, NEW
 from model.train.data import stack_rows
 from model.train.loop import Schedule, Trainer
-from model.train.policy_gradient import Probe, without_clean
+from model.train.policy_gradient import Answered, Probe, without_clean
 from model.train.recipes import Recipe
 from model.train.rollouts import Rollout, Sampled, advantages, coupled, sample, shortest_right
 from model.train.rows import pack
@@ -124,9 +123,16 @@ def test_updates_make_a_rewarded_answer_likelier_and_another_less(recipe: Recipe
 
 
 def test_a_probe_is_better_only_without_loss() -> None:
-    old = Probe(0.5, 4.0)
-    assert Probe(0.5, 3.5).is_better_than(old)
-    assert Probe(0.6, 5.0).is_better_than(old)
-    assert not Probe(0.4, 1.0).is_better_than(old)
-    assert not Probe(0.5, 4.0).is_better_than(old)
-    assert replace(old, right=0.9).right == 0.9
+    def answers(*forwards: int) -> Probe:
+        """Zero forwards: wrong."""
+        return Probe(tuple(Answered(n > 0, max(1, n)) for n in forwards))
+
+    old = answers(4, 4, 0)
+    assert answers(3, 4, 0).is_better_than(old)
+    assert answers(4, 4, 9).is_better_than(old), "a new answer may take long"
+    assert answers(9, 0, 4).right == old.right
+    assert not answers(9, 0, 4).is_better_than(old), "the one that both answer became slower"
+    assert answers(3, 0, 9).is_better_than(old)
+    assert not answers(1, 0, 0).is_better_than(old)
+    assert not answers(4, 4, 0).is_better_than(old)
+    assert old.summary() == {"right": 0.6667, "forwards": 4.0}
