@@ -81,6 +81,7 @@ GPU_SITE ?= /tmp/redraft-site
 GPU_SECONDS ?= 1200
 GPU_EVALUATE ?= 100
 GPU_MEGABYTES ?= 46
+GPU_WORKERS ?= 12
 CORPUS ?= corpus
 OUT ?= runs/$(GPU_RECIPE)
 GPU_RUN := PYTHONPATH=$(GPU_SITE) $(GPU_PYTHON)
@@ -100,7 +101,7 @@ gpu-site:
 
 gpu-train: gpu-site
 	$(GPU_RUN) -m lsp_server train $(GPU_RECIPE) --device $(GPU_DEVICE) --corpus $(CORPUS) --out $(OUT) \
-	  --budget-seconds $(GPU_SECONDS) --workers 12 --evaluate $(GPU_EVALUATE) --json
+	  --budget-seconds $(GPU_SECONDS) --workers $(GPU_WORKERS) --evaluate $(GPU_EVALUATE) --json
 
 # The checkpoint in pieces of 15 MB: `cat model.safetensors.* > model.safetensors` puts the weights together.
 gpu-pack:
