@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import webbrowser
 from functools import partial
 
 from lsp_server.commands.engine import UsageError, add_engine_arguments, loader
-from lsp_server.commands.serve import port
+from lsp_server.commands.serve import TOKEN_VARIABLE, port
 from lsp_server.jobs import Worker
 from lsp_server.page import read_page
 from lsp_server.server import RedraftServer
@@ -18,6 +19,12 @@ from lsp_server.settings import Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=port, default=0, help="port on this machine (default: any free one)")
+    parser.add_argument(
+        "--token",
+        default=os.environ.get(TOKEN_VARIABLE),
+        help=f"the link's key (default: ${TOKEN_VARIABLE}, or a new one); a page finds a server again that has "
+        "the same port and key",
+    )
     parser.add_argument("--open", action="store_true", help="open the page in the browser too")
     add_engine_arguments(parser)
 
@@ -40,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         kind="ws",
         host="127.0.0.1",
         port=arguments.port,
-        token=None,
+        token=arguments.token,
         page=page,
         announce=partial(_announce, with_browser=arguments.open),
     )
