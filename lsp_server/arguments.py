@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from lsprotocol import types
 
@@ -12,6 +13,9 @@ from lsp_server.protocol import RequestFailedError
 from model.editing.source import Span
 
 KNOWN = frozenset({"uri", "version", "range", "position", "message", "instruction", "cost"})
+WATCHED = KNOWN - {"cost"} | {"token", "task", "policy", "ranges"}
+TASKS = ("fill", "fix", "refactor")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,20 +35,7 @@ class Arguments:
         if len(given) > 1 or (given and not isinstance(given[0], dict)):
             raise RequestFailedError(f"{params.command} takes one object, such as {{'uri': ...}}.")
         raw = cast("dict[str, Any]", given[0]) if given else {}
-        if unknown := sorted(raw.keys() - KNOWN):
-            raise RequestFailedError(
-                f"{params.command} does not know {', '.join(unknown)}; known: {', '.join(sorted(KNOWN))}."
-            )
-        try:
-            return cls(
-                _text(raw, "uri"),
-                _number(raw, "version"),
-                _range(raw),
-                _text(raw, "message"),
-                _text(raw, "instruction"),
-            )
-        except (TypeError, KeyError) as error:
-            raise RequestFailedError(f"{params.command}: {error} is missing or of the wrong type.") from None
+        return _read(params.command, raw, KNOWN, lambda: cls(*_common(raw)))
 
     def uri_given(self) -> str:
         if not self.uri:
@@ -60,6 +51,70 @@ class Arguments:
         if self.range is None:
             raise RequestFailedError("The argument needs a `range` or a `position`.")
         return snapshot.span(self.range)
+
+
+@dataclass(frozen=True)
+class WatchArguments(Arguments):
+    """The parameters of `redraft/watch`; `token` is the client's name for the stream."""
+
+    token: str = ""
+    task: str = ""
+    policy: str = ""
+    ranges: tuple[types.Range, ...] = ()
+
+    @classmethod
+    def of(cls, method: str, params: Any) -> WatchArguments:
+        """Raises RequestFailedError that says what is wrong."""
+        raw = _plain(params)
+        if not isinstance(raw, dict):
+            raise RequestFailedError(f"{method} takes an object.")
+        fields = cast("dict[str, Any]", raw)
+        found = _read(method, fields, WATCHED, lambda: cls(*_common(fields), *_watched(fields)))
+        if found.task not in TASKS:
+            raise RequestFailedError(f"{method}: `task` is one of {', '.join(TASKS)}, not {found.task!r}.")
+        return found
+
+
+def _read(name: str, raw: dict[str, Any], known: frozenset[str], make: Callable[[], T]) -> T:
+    """What `make` makes of the fields; raises RequestFailedError that names those that are wrong."""
+    if unknown := sorted(raw.keys() - known):
+        raise RequestFailedError(
+            f"{name} does not know {', '.join(unknown)}; known: {', '.join(sorted(known))}."
+        )
+    try:
+        return make()
+    except (TypeError, KeyError) as error:
+        raise RequestFailedError(f"{name}: {error} is missing or of the wrong type.") from None
+
+
+def _common(raw: dict[str, Any]) -> tuple[str, int | None, types.Range | None, str, str]:
+    return (
+        _text(raw, "uri"),
+        _number(raw, "version"),
+        _range(raw),
+        _text(raw, "message"),
+        _text(raw, "instruction"),
+    )
+
+
+def _watched(raw: dict[str, Any]) -> tuple[str, str, str, tuple[types.Range, ...]]:
+    given: Any = raw.get("ranges", [])
+    if not isinstance(given, list):
+        raise TypeError("`ranges`")
+    found = [_range({"range": each}) for each in cast("list[Any]", given)]
+    if None in found:
+        raise TypeError("`ranges`")
+    ranges = tuple(each for each in found if each is not None)
+    return _text(raw, "token"), _text(raw, "task"), _text(raw, "policy"), ranges
+
+
+def _plain(value: Any) -> Any:
+    """The JSON of parameters of a method that pygls does not know: it makes named tuples of objects."""
+    if hasattr(value, "_asdict"):
+        return {name: _plain(each) for name, each in value._asdict().items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in cast("list[Any]", value)]
+    return value
 
 
 def _text(raw: dict[str, Any], key: str) -> str:

@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "complete": ("lsp_server.commands.complete", "suggest text at a place in a file"),
     "fix": ("lsp_server.commands.fix", "repair the function at a line of a file"),
     "refactor": ("lsp_server.commands.refactor", "rewrite a file as an instruction says"),
+    "play": ("lsp_server.commands.play", "watch the model denoise, in a browser"),
     "models": ("lsp_server.commands.models", "say what the model in use is"),
     "doctor": ("lsp_server.commands.doctor", "check the installation and say what to do"),
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from itertools import count
 from typing import Literal
 
 from lsp_server.settings import EngineOptions
-from model.request import Engine, Progress, Proposal, Request, Run
+from model.request import Cost, Engine, Frame, Progress, Proposal, Request, Run
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +55,14 @@ class NotReadyError(Exception):
 @dataclass(eq=False)
 class Job:
     """One request on its way through the worker. `key` names what it supersedes; `deadline` is monotonic
-    time."""
+    time; `on_frames` is shown, on the worker's thread, what each step changed and the costs so far."""
 
     request: Request
     priority: Priority
     key: object
     deadline: float | None = None
     on_progress: Callable[[Progress], None] | None = None
+    on_frames: Callable[[Sequence[Frame], Cost], None] | None = None
     future: Future[Proposal] = field(default_factory=lambda: Future[Proposal]())
     steps: int = 0
     number: int = 0
@@ -240,6 +241,8 @@ class Worker:
             return True
         if job.on_progress is not None:
             job.on_progress(job.run.progress)
+        if job.on_frames is not None and (frames := job.run.frames()):
+            job.on_frames(frames, job.run.cost())
         if more and not job.overdue:
             return False
         job.finish(job.run.proposal())

@@ -27,6 +27,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from lsp_server.jobs import Worker
+from lsp_server.page import Page
 from lsp_server.server import RedraftServer, matches
 from lsp_server.transports import MAX_MESSAGE, Framing
 
@@ -36,6 +37,10 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 GREETING_PATIENCE = 30.0  # seconds that a new connection has to show its token, all in all
 MAX_GREETING = 64 * 1024  # bytes that are read from it until then
 PORT_TAKEN = 3  # exit code
+
+
+Announce = Callable[[str, int, str], str]
+"""Address, port and token -> what is printed once the server listens."""
 
 
 class MakeServer(Protocol):
@@ -52,15 +57,21 @@ def serve(
     token: str | None,
     origins: Sequence[str] = (),
     hosts: Sequence[str] = (),
+    page: Page | None = None,
+    announce: Announce | None = None,
 ) -> int:
-    """Listen until interrupted; returns the exit code. Prints where, and the token, as one line of JSON."""
+    """Listen until interrupted; returns the exit code. Prints where, and the token, as one line of JSON or as
+    `announce` writes it. A `page` is served on a WebSocket's port."""
     token = token or secrets.token_urlsafe(24)
     if host not in LOOPBACK:
         logger.warning(
             "Listening on %s: everyone who can reach it and has the token can read your code.", host
         )
     try:
-        asyncio.run(_listen(make_server, kind, host, port, token, origins, hosts))
+        check = partial(
+            _check_headers, LOOPBACK | {h.lower() for h in (host, *hosts)}, frozenset(origins), page
+        )
+        asyncio.run(_listen(make_server, kind, host, port, token, check, announce or partial(_as_json, kind)))
     except OSError as error:
         sys.stderr.write(
             f"redraft: cannot listen on {host}:{port}: {error.strerror or error}. "
@@ -80,8 +91,8 @@ async def _listen(
     host: str,
     port: int,
     token: str,
-    origins: Sequence[str],
-    hosts: Sequence[str],
+    check: Callable[[ServerConnection, Request], Response | None],
+    announce: Announce,
 ) -> None:
     listener: asyncio.Server | Server
     if kind == "tcp":
@@ -91,20 +102,21 @@ async def _listen(
             partial(_serve_websocket, make_server, token),
             host,
             port,
-            process_request=partial(
-                _check_headers, LOOPBACK | {h.lower() for h in (host, *hosts)}, frozenset(origins)
-            ),
+            process_request=check,
             max_size=MAX_GREETING,
         )
     address = next(iter(listener.sockets)).getsockname()
-    news = {"transport": kind, "host": address[0], "port": address[1], "token": token}
-    sys.stdout.write(json.dumps(news) + "\n")
+    sys.stdout.write(announce(address[0], address[1], token) + "\n")
     sys.stdout.flush()
     stopped = asyncio.Event()
     if sys.platform != "win32":
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with listener:
         await stopped.wait()
+
+
+def _as_json(kind: str, host: str, port: int, token: str) -> str:
+    return json.dumps({"transport": kind, "host": host, "port": port, "token": token})
 
 
 class SocketWriter:
@@ -173,10 +185,14 @@ def _turn_away(server: RedraftServer) -> None:
 
 
 def _check_headers(
-    hosts: frozenset[str], origins: frozenset[str], connection: ServerConnection, request: Request
+    hosts: frozenset[str],
+    origins: frozenset[str],
+    page: Page | None,
+    connection: ServerConnection,
+    request: Request,
 ) -> Response | None:
     """Refuse what a foreign page could send: a Host that is not ours (DNS rebinding), an Origin not
-    allowed."""
+    allowed. A plain request gets the page, if there is one; it holds no secret."""
     asked = _host_name(f"//{request.headers.get('Host', '')}")
     if asked not in hosts:
         return connection.respond(
@@ -185,7 +201,7 @@ def _check_headers(
         )
     origin = request.headers.get("Origin")
     if origin is None or origin in origins or _host_name(origin) in LOOPBACK:
-        return None
+        return None if page is None else page.answer(request)
     return connection.respond(
         HTTPStatus.FORBIDDEN, f"The Origin {origin!r} may not connect; allow it with --origin {origin}.\n"
     )

@@ -11,7 +11,6 @@ import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,6 +24,7 @@ from lsp_server import features
 from lsp_server.documents import About, Documents, Snapshot, UnknownDocumentError, path_of
 from lsp_server.features import completion, configuration, status
 from lsp_server.jobs import Job, Priority, Worker, WorkerStatus
+from lsp_server.loops import call_in
 from lsp_server.progress import ProgressBar
 from lsp_server.protocol import RedraftProtocol, RequestFailedError
 from lsp_server.rhythm import Rhythm
@@ -118,7 +118,7 @@ class RedraftServer(LanguageServer):
     async def begin(self) -> None:
         """After `initialized`: read the settings, then have the model loaded and its state shown."""
         loop = asyncio.get_running_loop()
-        self._forget = self.worker.listen(partial(_call_in, loop, self._show_status))
+        self._forget = self.worker.listen(partial(call_in, loop, self._show_status))
         configuration.apply(self, self._first_settings)
         await configuration.pull(self)
         self.spawn(configuration.watch(self))
@@ -223,17 +223,22 @@ class RedraftServer(LanguageServer):
         """Queue a request; it replaces an unfinished one of the same kind on the same document."""
         loop = asyncio.get_running_loop()
         job = Job(
-            Request(snapshot.document, task, self._snippets(snapshot.uri)),
+            Request(snapshot.document, task, self.snippets(snapshot.uri)),
             priority,
             key=(id(self), priority, snapshot.uri),
             deadline=time.monotonic() + deadline_ms / 1000,
-            on_progress=partial(_call_in, loop, on_progress) if on_progress else None,
+            on_progress=partial(call_in, loop, on_progress) if on_progress else None,
         )
+        return self.submit(job)
+
+    def submit(self, job: Job) -> Job:
+        """Hand a job to the worker; it is stopped with the connection."""
+        loop = asyncio.get_running_loop()
         self.jobs.add(job)
-        job.future.add_done_callback(lambda _: _call_in(loop, self.jobs.discard, job))
+        job.future.add_done_callback(lambda _: call_in(loop, self.jobs.discard, job))
         return self.worker.submit(job)
 
-    def _snippets(self, uri: str) -> tuple[Snippet, ...]:
+    def snippets(self, uri: str) -> tuple[Snippet, ...]:
         """What the model may see of other documents; those that it may no longer see are forgotten."""
         for recent in self.documents.recent():
             if self.refusal(recent.about):
@@ -289,9 +294,3 @@ class RedraftServer(LanguageServer):
 
 def matches(given: object, token: str) -> bool:
     return isinstance(given, str) and hmac.compare_digest(given.encode(errors="replace"), token.encode())
-
-
-def _call_in(loop: asyncio.AbstractEventLoop, function: Callable[[Any], None], value: Any) -> None:
-    """Call `function` on the event loop from the worker's thread; a loop that has ended needs no news."""
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(function, value)

@@ -19,7 +19,7 @@ from model.editing.syntax import SyntaxTree
 from model.editing.trim import trim
 from model.editing.verify import Verdict, judge
 from model.questions import Question
-from model.request import Complete, Request
+from model.request import Complete, Request, completion_at
 from model.sampler import Lane
 from model.tokenizer import Tokenizer
 
@@ -40,9 +40,8 @@ class Writer:
         """The smallest edits that write an answer into its region; none where it changes nothing."""
         text, span = self.request.document.text, question.region.span
         new = self.tokenizer.decode(tokens)
-        task = self.request.task
-        if isinstance(task, Complete):
-            new = self._completion(task, span, new)
+        if hole := completion_at(self.request.task, span):
+            new = self._completion(hole, span, new)
             return (Edit(span.start, span.end, new),) if new and new != span.of(text) else ()
         original = span.of(text)
         if not _HAS_CODE.search(new):

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from model.answers import Writer, confidence
 from model.backends.interface import Backend
 from model.cache import PrefixStore
 from model.causal import autoregress, look_up, speculate
 from model.checkpoint import EMBEDDED, Checkpoint, Decoding, ModelError, open_checkpoint
+from model.choices import Mode, style
 from model.decoders import Job, edit, fill
 from model.editing.edit import Edit
 from model.editing.region import EditRegion
@@ -29,15 +30,13 @@ from model.editing.source import LineIndex
 from model.editing.syntax import try_parse
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import DeclinedError, Question, Reader
-from model.request import Complete, Cost, Fix, Progress, Proposal, Request, Task
+from model.request import Complete, Cost, Fix, Frame, Progress, Proposal, Request, Task, is_fill
 from model.sampler import Run as SamplerRun
 from model.sampler import Start
 from model.tokenizer import Tokenizer
+from model.watch import Watcher
 
 __all__ = ["DiffusionEngine", "EngineRun", "Mode", "ModelError", "load_engine"]
-
-Mode = Literal["diffusion", "autoregressive", "speculative", "prompt-lookup"]
-
 
 _CAUSAL: dict[Mode, Start] = {
     "autoregressive": autoregress,
@@ -56,10 +55,11 @@ class DiffusionEngine:
         decoding: Decoding,
         mode: Mode = "diffusion",
         fill_policy: Policy | None = None,
+        store: PrefixStore | None = None,
     ) -> None:
         self.backend = backend
         self.reader = Reader(tokenizer, backend.config, decoding)
-        self.store = PrefixStore(backend.new_cache)
+        self.store = store or PrefixStore(backend.new_cache)
         self._fill: Policy = fill_policy or Threshold(decoding.tau_mask)
         self._fix = InsertDelete(decoding.tau_edit_mask, decoding.tau_edit)
         self._refactor = InsertDelete(decoding.tau_edit_mask, decoding.tau_refactor)
@@ -70,8 +70,21 @@ class DiffusionEngine:
         config = self.backend.config
         return f"{config.name} ({config.parameters / 1e6:.1f}M weights), {self.backend.description}"
 
+    def styled(self, policy: str, edits: bool) -> DiffusionEngine:
+        """An engine around the same network and cache that decodes by a named policy (`model/choices.py`), for
+        changes of code where `edits`; raises ValueError where there is none."""
+        reader = self.reader
+        chosen = style(policy, reader.decoding, edits)
+        return DiffusionEngine(
+            self.backend, reader.tokenizer, chosen.decoding, chosen.mode, chosen.fill, self.store
+        )
+
     def start(self, request: Request) -> EngineRun:
-        """Begin a request; the network has not run yet."""
+        """Begin a request; the network has not run yet. Raises ValueError where its policy is unknown."""
+        if request.policy:
+            return self.styled(request.policy, edits=not is_fill(request.task)).start(
+                replace(request, policy="")
+            )
         return EngineRun(self, request)
 
     def propose(
@@ -96,7 +109,7 @@ class DiffusionEngine:
         """How to answer a task in this engine's mode."""
         if self._mode in _CAUSAL:
             return _CAUSAL[self._mode]
-        if isinstance(task, Complete):
+        if is_fill(task):
             return partial(fill, policy=self._fill)
         return partial(edit, policy=self._fix if isinstance(task, Fix) else self._refactor)
 
@@ -112,7 +125,7 @@ class EngineRun:
         document = request.document
         self._tree = document.tree or try_parse(document.text, document.language)
         self._writer = Writer(request, self._tree, engine.reader.tokenizer)
-        self._is_fill = isinstance(request.task, Complete)
+        self._is_fill = is_fill(request.task)
         unasked = isinstance(request.task, Complete) and not request.task.asked
         self._minimum = engine.reader.decoding.min_confidence if unasked else 0.0
         self._regions: list[EditRegion] = []
@@ -124,6 +137,7 @@ class EngineRun:
             self._declined = str(declined)
         decoder = engine.decoder(request.task)
         self._sampler = SamplerRun(engine.backend, self._jobs(), decoder, engine.store)
+        self._watcher = Watcher(engine.reader.tokenizer)
 
     def _jobs(self) -> Iterator[Job]:
         """One job for each region, written only when the sampler has room for it."""
@@ -144,8 +158,13 @@ class EngineRun:
 
     @property
     def sampler(self) -> SamplerRun:
-        """The decoding loop, for clients that watch it."""
+        """The decoding loop."""
         return self._sampler
+
+    def frames(self) -> list[Frame]:
+        """What has changed on the canvases since the last call, for clients that watch."""
+        regions = [question.region.span for question in self._questions]
+        return self._watcher.frames(list(zip(regions, self._sampler.lanes, strict=False)))
 
     @property
     def progress(self) -> Progress:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from model.editing.edit import Edit
 from model.editing.source import Span
-from model.request import Complete, Cost, Fix, Progress, Proposal, Refactor, Request
+from model.request import Complete, Cost, Fill, Fix, Frame, Progress, Proposal, Refactor, Request
 
 _NEEDS_COLON = re.compile(
     r"^[ \t]*(?:async[ \t]+)?(?:def|class|if|elif|else|for|while|try|except|finally|with)\b"
@@ -135,8 +135,15 @@ class FakeRun:
     def close(self) -> None:
         """Nothing to keep."""
 
+    def cost(self) -> Cost:
+        return Cost(forwards=self._done, tokens=self._done)
+
+    def frames(self) -> tuple[Frame, ...]:
+        """There is no canvas to watch."""
+        return ()
+
     def proposal(self) -> Proposal:
-        cost = Cost(forwards=self._done, tokens=self._done)
+        cost = self.cost()
         if self._done < self._engine.steps_per_run:
             return Proposal("stopped", message="Out of time, and nothing to show yet.", cost=cost)
         edits = answer(self._request, self._engine.completion)
@@ -155,6 +162,8 @@ class FakeRun:
 def answer(request: Request, completion: str) -> tuple[Edit, ...] | str:
     """The edits for `request`, or the reason why it is declined."""
     text, task = request.document.text, request.task
+    if isinstance(task, Fill):
+        return tuple(Edit(s.start, s.end, completion) for s in task.spans)
     if isinstance(task, Complete):
         new = completion if task.multiline else completion.splitlines()[0] if completion else ""
         where = task.replace or Span(task.cursor, task.cursor)
@@ -167,6 +176,8 @@ def answer(request: Request, completion: str) -> tuple[Edit, ...] | str:
 def depends_on(request: Request, edits: tuple[Edit, ...]) -> tuple[Span, ...]:
     """What the answer was made from: the asked-for span, or the blocks of lines that the edits are in."""
     text, task = request.document.text, request.task
+    if isinstance(task, Fill):
+        return task.spans
     if isinstance(task, Complete):
         return (task.replace or Span(task.cursor, task.cursor),)
     if task.span is not None:

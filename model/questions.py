@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from model import prompt
 from model.checkpoint import Decoding
@@ -20,7 +21,7 @@ from model.editing.region import EditRegion
 from model.editing.source import LineIndex, Span
 from model.editing.syntax import SyntaxTree
 from model.editing.trim import opens_block
-from model.request import Complete, Document, Fix, Refactor, Request
+from model.request import Complete, Document, Fill, Fix, Refactor, Request, completion_at
 from model.tokenizer import EOR, EOS, Tokenizer
 
 _MAX_PIECES = 400
@@ -66,6 +67,8 @@ class Reader:
     def regions(self, request: Request, tree: SyntaxTree | None) -> list[EditRegion]:
         """The spans that may change; raises DeclinedError where there is nothing to change."""
         document, task = request.document, request.task
+        if isinstance(task, Fill):
+            return _holes(task, len(document.text))
         if isinstance(task, Complete):
             cursor = min(max(0, task.cursor), len(document.text))
             return [EditRegion(task.replace or Span(cursor, cursor), "hole")]
@@ -83,9 +86,11 @@ class Reader:
 
     def question(self, request: Request, region: EditRegion, tree: SyntaxTree | None) -> Question | None:
         """The prompt for one region; None where the region is too long or cannot be written as tokens."""
-        if isinstance(request.task, Complete):
-            return self._completion(request, request.task, region, tree)
-        return self._edit(request, request.task, region, tree)
+        task = request.task
+        if isinstance(task, Fix | Refactor):
+            return self._edit(request, task, region, tree)
+        hole = completion_at(task, region.span)
+        return None if hole is None else self._completion(request, hole, region, tree)
 
     def _refactored(self, document: Document, task: Refactor, tree: SyntaxTree | None) -> list[EditRegion]:
         words = (
@@ -205,6 +210,18 @@ class Reader:
             return self.tokenizer.count(text) if limit // 4 < len(text) <= 16 * limit else len(text)
 
         return size
+
+
+def _holes(task: Fill, length: int) -> list[EditRegion]:
+    """A region for each span; raises DeclinedError where there is none, or two of them overlap."""
+    spans = sorted(Span(min(s.start, length), min(s.end, length)) for s in task.spans)
+    if not spans:
+        raise DeclinedError("mark at least one span")
+    if len(spans) > _MAX_PIECES:
+        raise DeclinedError(f"these are {len(spans)} spans, the limit is {_MAX_PIECES}; mark fewer")
+    if any(a.end > b.start or a == b for a, b in pairwise(spans)):
+        raise DeclinedError("the marked spans overlap; mark them apart")
+    return [EditRegion(span, "hole") for span in spans]
 
 
 def _is_alike(asked: str, phrase: str) -> bool:

@@ -6,7 +6,7 @@ server and the worker. Knows no LSP types, no tokens and no network.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol
 
@@ -47,6 +47,13 @@ class Complete:
 
 
 @dataclass(frozen=True)
+class Fill:
+    """Write new text in place of each of `spans`, which do not overlap; all at once."""
+
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
 class Fix:
     """Repair the code at `span` (a cursor is an empty span): the smallest definition around it, or the
     statements of a diagnostic. `message` is the diagnostic's text, if any."""
@@ -63,16 +70,30 @@ class Refactor:
     span: Span | None = None
 
 
-Task = Complete | Fix | Refactor
+Task = Complete | Fill | Fix | Refactor
+
+
+def is_fill(task: Task) -> bool:
+    """Whether the task writes into holes, and so starts from masks; the others start from the user's code."""
+    return isinstance(task, Complete | Fill)
+
+
+def completion_at(task: Task, span: Span) -> Complete | None:
+    """What a fill asks for at one of its holes: a completion that replaces the hole's text."""
+    if isinstance(task, Fill):
+        return Complete(span.start, asked=True, replace=span)
+    return task if isinstance(task, Complete) else None
 
 
 @dataclass(frozen=True)
 class Request:
-    """One question to the engine, with everything it needs to be answered."""
+    """One question to the engine, with everything it needs to be answered. `policy` names another way to decode than
+    the checkpoint's own (`model/choices.py`)."""
 
     document: Document
     task: Task
     snippets: tuple[Snippet, ...] = ()
+    policy: str = ""
 
 
 Status = Literal["offered", "unchanged", "rejected", "declined", "stopped"]
@@ -125,6 +146,30 @@ class Progress:
     message: str = ""
 
 
+CellState = Literal["mask", "remasked", "kept", "committed", "revised"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A place of a canvas after a step: its text (empty for a mask), what the step did to it, and how sure the
+    network was of its best choice there (None: it was not asked)."""
+
+    text: str
+    state: CellState
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One region's canvas after a step. `span` is the region in the request's text; `number` tells regions apart."""
+
+    number: int
+    span: Span
+    cells: tuple[Cell, ...]
+    forwards: int
+    is_finished: bool
+
+
 class Run(Protocol):
     """One request being worked on. `step` does one forward and says whether there is more to do;
     `proposal` may be asked at any time and gives the best verified state so far."""
@@ -132,6 +177,14 @@ class Run(Protocol):
     def step(self) -> bool: ...
 
     def proposal(self) -> Proposal: ...
+
+    def frames(self) -> Sequence[Frame]:
+        """The canvases that have changed since the last call; none where there is nothing to watch."""
+        ...
+
+    def cost(self) -> Cost:
+        """What it took so far."""
+        ...
 
     def close(self) -> None:
         """Stop; state that a later request can use is kept. May be called more than once."""
@@ -150,7 +203,8 @@ class Engine(Protocol):
         ...
 
     def start(self, request: Request) -> Run:
-        """Begin a request without running the network; cheap errors become a declined proposal."""
+        """Begin a request without running the network; cheap errors become a declined proposal. Raises ValueError
+        where its policy is unknown, naming those that there are."""
         ...
 
     def propose(

@@ -20,7 +20,8 @@ Start = Callable[[Job, KVCache], Decoder]
 
 @dataclass
 class Lane:
-    """One answer being decoded. `canvas` is its latest state; `forwards` its own passes, prefill apart."""
+    """One answer being decoded. `canvas` is its latest state; `forwards` its own passes, prefill apart; `asked` and
+    `found` are what the network was asked in the latest pass and what it said."""
 
     job: Job
     cache: KVCache
@@ -30,9 +31,12 @@ class Lane:
     is_finished: bool = False
     forwards: int = 0
     prefills: int = 0
+    asked: Forward | None = None
+    found: Candidates | None = None
 
     def send(self, found: Candidates | None) -> None:
         """Hand over what the network said (None at first) and take the next wish."""
+        self.asked, self.found = self.wish, found
         try:
             self.wish = self.decoder.send(found)  # type: ignore[arg-type]  # None starts a generator
             self.canvas = self.wish.state

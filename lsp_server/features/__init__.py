@@ -11,6 +11,7 @@ from lsp_server.features import (
     configuration,
     inline_completion,
     status,
+    watch,
 )
 from lsp_server.features import (
     debug as debugging,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def register(server: RedraftServer, *, debug: bool) -> None:
     """Announce every feature; completion items wait for `initialize`, since only some clients need them."""
-    for feature in (status, configuration, inline_completion, code_action, command):
+    for feature in (status, configuration, inline_completion, code_action, command, watch):
         feature.register(server)
     if debug:
         debugging.register(server)

@@ -1,18 +1,12 @@
-"""Decoding policies by name: `threshold:0.9` on the command line to an engine that decodes that way.
-
-Fills take any policy; changes of existing code have two thresholds and the modes. `POLICIES` is the one table.
-"""
+"""A checkpoint under measurement: engines of any policy from one back end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import get_args
+from dataclasses import dataclass
 
 from model.backends.interface import Backend
 from model.checkpoint import Decoding
-from model.engine import DiffusionEngine, Mode
-from model.policies import EntropyBound, Factor, FixedSteps, Policy, Threshold, TokenEditing
+from model.engine import DiffusionEngine
 from model.tokenizer import Tokenizer
 
 
@@ -30,92 +24,4 @@ class Loaded:
 
     def engine(self, policy: str, edits: bool = False) -> DiffusionEngine:
         """An engine with that policy, for changes of code where `edits`; raises ValueError where there is none."""
-        name, _, words = policy.partition(":")
-        if name in MODES and not words:
-            return DiffusionEngine(self.backend, self.tokenizer, self.decoding, MODES[name])
-        if name == "default" and not words:
-            return DiffusionEngine(self.backend, self.tokenizer, self.decoding)
-        values = _numbers(policy, words)
-        if edits:
-            decoding = _edit_decoding(self.decoding, policy, name, values)
-            return DiffusionEngine(self.backend, self.tokenizer, decoding)
-        kind = POLICIES.get(name)
-        if kind is None or len(values) != kind.numbers:
-            raise ValueError(f"unknown policy {policy!r}; {described()}")
-        fill = _made(policy, lambda: kind.make(*values))
-        return DiffusionEngine(self.backend, self.tokenizer, self.decoding, fill_policy=fill)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How many numbers a policy takes, an example for people, and how it is made."""
-
-    numbers: int
-    example: str
-    make: Callable[..., Policy]
-
-
-def _fixed(steps: float) -> Policy:
-    if steps < 1 or steps != int(steps):
-        raise ValueError("steps are a whole number from 1 on")
-    return FixedSteps(int(steps))
-
-
-def _share(make: Callable[..., Policy]) -> Callable[..., Policy]:
-    def checked(*values: float) -> Policy:
-        if not all(0 <= v <= 1 for v in values):
-            raise ValueError("probabilities lie between 0 and 1")
-        return make(*values)
-
-    return checked
-
-
-def _positive(make: Callable[..., Policy]) -> Callable[..., Policy]:
-    def checked(value: float) -> Policy:
-        if value <= 0:
-            raise ValueError("the value must be above 0")
-        return make(value)
-
-    return checked
-
-
-POLICIES: dict[str, Kind] = {
-    "fixed": Kind(1, "fixed:8", _fixed),
-    "threshold": Kind(1, "threshold:0.9", _share(Threshold)),
-    "factor": Kind(1, "factor:1.0", _positive(Factor)),
-    "entropy": Kind(1, "entropy:0.1", _positive(EntropyBound)),
-    "token-editing": Kind(2, "token-editing:0.5,0.9", _share(TokenEditing)),
-    "one-token": Kind(0, "one-token", lambda: FixedSteps(1 << 30)),
-}
-MODES: dict[str, Mode] = {mode: mode for mode in get_args(Mode) if mode != "diffusion"}
-
-
-def described() -> str:
-    """The valid policies, for people."""
-    return "valid are default, " + ", ".join([*(kind.example for kind in POLICIES.values()), *MODES])
-
-
-def _numbers(policy: str, words: str) -> list[float]:
-    try:
-        return [float(word) for word in words.split(",")] if words else []
-    except ValueError as error:
-        raise ValueError(f"policy {policy!r} has something other than numbers; {described()}") from error
-
-
-def _made(policy: str, make: Callable[[], Policy]) -> Policy:
-    try:
-        return make()
-    except ValueError as error:
-        raise ValueError(f"policy {policy!r}: {error}") from error
-
-
-def _edit_decoding(decoding: Decoding, policy: str, name: str, values: list[float]) -> Decoding:
-    """For changes of code: `threshold:T` (labels), `token-editing:M,T` (masks and labels)."""
-    if (name, len(values)) not in (("threshold", 1), ("token-editing", 2)):
-        valid = ", ".join(["default", "threshold:0.9", "token-editing:0.5,0.9", *MODES])
-        raise ValueError(f"policy {policy!r} does not change existing code; valid for that are {valid}")
-    if not all(0 <= v <= 1 for v in values):
-        raise ValueError(f"policy {policy!r}: probabilities lie between 0 and 1")
-    if name == "threshold":
-        return replace(decoding, tau_edit=values[0], tau_refactor=values[0])
-    return replace(decoding, tau_edit_mask=values[0], tau_edit=values[1], tau_refactor=values[1])
+        return DiffusionEngine(self.backend, self.tokenizer, self.decoding).styled(policy, edits)

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoint import EMBEDDED, open_checkpoint
+from model.choices import described
 from model.engine import DiffusionEngine, ModelError, load_backend
 from model.eval import benchmark, corpus, sandbox
 from model.eval.benchmark import Result
-from model.eval.choices import Loaded, described
+from model.eval.choices import Loaded
 from model.eval.problems import FORMATS, Problems, read
 from model.eval.report import Report, write_answers, write_json
 

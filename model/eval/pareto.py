@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from model.choices import MODES
 from model.engine import DiffusionEngine
 from model.eval.benchmark import Result, scores
-from model.eval.choices import MODES, Loaded
+from model.eval.choices import Loaded
 from model.eval.metrics import Metric
 
 FILLS = {

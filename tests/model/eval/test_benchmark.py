@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from model.choices import MODES, described
 from model.editing.edit import Edit, minimal_edits
 from model.eval import benchmark, corpus
 from model.eval.answers import end_of_function, write_program
-from model.eval.choices import MODES, described
 from model.eval.main import load, main
 from model.eval.problems import read
 from model.eval.sandbox import Limits

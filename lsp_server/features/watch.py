@@ -1,0 +1,120 @@
+"""`redraft/watch`: a request that streams every step of its denoising as `redraft/denoise` notifications.
+
+For clients that draw what happens: the page of `redraft play`, a preview in an editor. Nothing is applied; the
+response carries the edits. Cancelled like any request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lsp_server import edits
+from lsp_server.arguments import WatchArguments
+from lsp_server.documents import Snapshot, UnknownDocumentError
+from lsp_server.features import status
+from lsp_server.jobs import Job, NotReadyError, Priority
+from lsp_server.loops import call_in
+from lsp_server.protocol import RequestFailedError
+from model.request import Cost, Fill, Fix, Frame, Proposal, Refactor, Request, Task
+
+if TYPE_CHECKING:
+    from lsp_server.server import RedraftServer
+
+METHOD = "redraft/watch"
+NEWS = "redraft/denoise"
+
+
+def register(server: RedraftServer) -> None:
+    server.feature(METHOD)(_watch)
+
+
+def _watch(ls: RedraftServer, params: Any) -> Coroutine[Any, Any, dict[str, Any]]:
+    """`{token, uri, version?, task: "fill" | "fix" | "refactor", ranges?, range?, position?, message?, instruction?,
+    policy?}`; `token` names the stream, `policy` is one of `redraft eval --policy`."""
+    arguments = WatchArguments.of(METHOD, params)
+    try:
+        snapshot = ls.documents.get(arguments.uri_given())
+    except UnknownDocumentError as error:
+        raise RequestFailedError(str(error)) from None
+    if arguments.version is not None and arguments.version != snapshot.version:
+        raise RequestFailedError("The document has changed since; ask again.")
+    if why := ls.refusal(snapshot.about):
+        raise RequestFailedError(why)
+    return _stream(ls, snapshot, arguments)
+
+
+def task_of(arguments: WatchArguments, snapshot: Snapshot) -> Task:
+    """What is to be done; raises RequestFailedError where something that the task needs is missing."""
+    if arguments.task == "fix":
+        return Fix(arguments.span(snapshot), arguments.message)
+    if arguments.task == "refactor":
+        chosen = None if arguments.range is None else snapshot.span(arguments.range)
+        return Refactor(arguments.instruction_given(), chosen)
+    if not arguments.ranges:
+        raise RequestFailedError("A fill needs `ranges`, at least one.")
+    return Fill(tuple(snapshot.span(each) for each in arguments.ranges))
+
+
+async def _stream(ls: RedraftServer, snapshot: Snapshot, arguments: WatchArguments) -> dict[str, Any]:
+    token, loop = arguments.token, asyncio.get_running_loop()
+
+    def tell(news: tuple[Sequence[Frame], Cost]) -> None:
+        if not ls.gone:
+            ls.protocol.notify(NEWS, {"token": token, **step(snapshot, *news)})
+
+    def watch(frames: Sequence[Frame], cost: Cost) -> None:
+        call_in(loop, tell, (frames, cost))
+
+    task = task_of(arguments, snapshot)
+    job = Job(
+        Request(snapshot.document, task, ls.snippets(snapshot.uri), arguments.policy),
+        Priority.REFACTOR,
+        key=(id(ls), f"watch {token}", snapshot.uri),  # a stream of the same name is replaced
+        deadline=time.monotonic() + ls.settings.refactor.deadline_ms / 1000,
+        on_frames=watch,
+    )
+    ls.submit(job)
+    try:
+        proposal = await ls.result(job)
+    except NotReadyError as error:
+        raise RequestFailedError(status.failure(str(error))) from None
+    except ValueError as error:  # the policy's name is not known before there is an engine
+        raise RequestFailedError(str(error)) from None
+    finally:
+        ls.worker.stop(job)
+    return {"token": token, **answer(snapshot, proposal)}
+
+
+def step(snapshot: Snapshot, frames: Sequence[Frame], cost: Cost) -> dict[str, Any]:
+    """The notification's parameters but for its token. A cell is `[text, state, confidence or null]`."""
+    return {
+        "cost": cost.as_json(),
+        "frames": [
+            {
+                "region": frame.number,
+                "range": snapshot.range(frame.span.start, frame.span.end),
+                "forwards": frame.forwards,
+                "finished": frame.is_finished,
+                "cells": [
+                    [cell.text, cell.state, None if cell.confidence is None else round(cell.confidence, 3)]
+                    for cell in frame.cells
+                ],
+            }
+            for frame in frames
+        ],
+    }
+
+
+def answer(snapshot: Snapshot, proposal: Proposal) -> dict[str, Any]:
+    """The response but for its token."""
+    return {
+        "status": proposal.status,
+        "message": proposal.message,
+        "confidence": round(proposal.confidence, 3),
+        "cost": proposal.cost.as_json(),
+        "version": snapshot.version,
+        "edits": edits.text_edits(snapshot, proposal.edits),
+    }

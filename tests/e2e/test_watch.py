@@ -1,0 +1,118 @@
+"""`redraft/watch` over stdio with the embedded model: every step arrives, in order, before the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from lsprotocol import types as t
+from pygls.exceptions import JsonRpcException
+
+BROKEN = "def total(items)\n    s = 0\n    for i in items:\n        s += i\n    return s\n"
+GOOD = BROKEN.replace("items)\n", "items):\n")
+
+
+@pytest.fixture
+def news(editor) -> list[Any]:
+    found: list[Any] = []
+
+    @editor.feature("redraft/denoise")
+    def _(params: Any) -> None:
+        found.append(params)
+        editor.news.set()
+
+    return found
+
+
+async def watch(editor, uri: str, token: str = "a", **params: Any) -> Any:
+    return await editor.wait(
+        editor.protocol.send_request_async("redraft/watch", {"token": token, "uri": uri, **params})
+    )
+
+
+def place(line: int, character: int) -> dict[str, int]:
+    return {"line": line, "character": character}
+
+
+async def test_a_fix_is_shown_step_by_step(editor, news):
+    await editor.start()
+    await editor.ready()
+    uri = editor.open(BROKEN)
+    answer = await watch(editor, uri, task="fix", position=place(0, 5))
+    assert answer.status == "offered"
+    edits = [SimpleNamespace(range=e.range, new_text=e.newText) for e in answer.edits]
+    editor.apply(uri, edits)
+    assert editor.text[uri] == GOOD
+    assert [n.frames[0].forwards for n in news] == list(range(1, len(news) + 1))
+    assert {n.token for n in news} == {"a"}
+    last = news[-1].frames[0]
+    assert last.finished
+    assert "".join(cell[0] for cell in last.cells) == GOOD.rstrip()
+    assert any(cell[1] == "revised" for n in news for cell in n.frames[0].cells)
+    assert not editor.applied, "nothing is applied by the server"
+
+
+async def test_two_ways_to_decode_side_by_side(editor, news):
+    """The same spans by diffusion and autoregressively: two streams, each with its own costs."""
+    await editor.start()
+    await editor.ready()
+    uri = editor.open("# 😀\r\n" + GOOD.replace("\n", "\r\n"))
+    ranges = [
+        {"start": place(2, 4), "end": place(2, 9)},
+        {"start": place(5, 4), "end": place(5, 12)},
+    ]
+    both = await asyncio.gather(
+        watch(editor, uri, "left", task="fill", ranges=ranges),
+        watch(editor, uri, "right", task="fill", ranges=ranges, policy="autoregressive"),
+    )
+    assert [a.token for a in both] == ["left", "right"]
+    for answer in both:
+        mine = [n for n in news if n.token == answer.token]
+        assert mine[-1].cost.forwards == answer.cost.forwards
+        assert {f.region for n in mine for f in n.frames} == {0, 1}
+        assert {(f.range.start.line, f.range.end.character) for n in mine for f in n.frames} == {
+            (2, 9),
+            (5, 12),
+        }
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"task": "fill"}, "needs `ranges`"),
+        ({"task": "fly"}, "one of fill, fix, refactor"),
+        ({"task": "fix"}, "needs a `range` or a `position`"),
+        ({"task": "refactor"}, "needs an `instruction`"),
+        ({"task": "fix", "position": place(0, 0), "policy": "nonsense"}, "nonsense"),
+        ({"task": "fix", "position": "here"}, "`position`"),
+        ({"task": "fill", "ranges": [None]}, "`ranges`"),
+        ({"task": "fix", "position": place(0, 0), "colour": 1}, "does not know colour"),
+        ({"task": "fix", "position": place(0, 0), "version": 7}, "has changed"),
+    ],
+)
+async def test_what_is_wrong_is_said(editor, params, said):
+    await editor.start()
+    await editor.ready()
+    uri = editor.open(BROKEN)
+    with pytest.raises(JsonRpcException, match=said):
+        await watch(editor, uri, **params)
+    assert (await watch(editor, uri, task="fix", position=place(0, 5))).status == "offered"
+
+
+async def test_a_stream_can_be_cancelled(editor, news):
+    """After `$/cancelRequest` no further step arrives, and the worker is free."""
+    await editor.start("serve", "--debug")
+    await editor.ready()
+    uri = editor.open("\n\n".join(GOOD.replace("total", f"total_{i}") for i in range(120)))
+    params = {"token": "a", "uri": uri, "task": "refactor", "instruction": "use is None"}
+    answer = editor.request("redraft/watch", params, "the-request")
+    await editor.until(lambda: len(news) > 0)
+    editor.cancel_request(t.CancelParams("the-request"))
+    with pytest.raises(JsonRpcException):
+        await editor.wait(answer)
+    await editor.until_state(lambda s: s.pending == 0)
+    seen = len(news)
+    await asyncio.sleep(0.3)
+    assert len(news) == seen
