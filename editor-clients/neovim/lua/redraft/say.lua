@@ -1,0 +1,37 @@
+--- Messages to the user, each once: the server may say what an error already told.
+
+local M = {}
+
+local WHILE = 3000 -- milliseconds in which the same words are not said again
+local said = {} ---@type table<string, number>
+
+---@param text string
+---@param level integer
+local function say(text, level)
+  text = 'Redraft: ' .. text:gsub('^Redraft: ', '')
+  local now = vim.uv.now()
+  if said[text] and now - said[text] < WHILE then
+    return
+  end
+  said[text] = now
+  vim.schedule(function()
+    vim.notify(text, level)
+  end)
+end
+
+---@param text string
+function M.info(text)
+  say(text, vim.log.levels.INFO)
+end
+
+---@param text string
+function M.warn(text)
+  say(text, vim.log.levels.WARN)
+end
+
+---@param text string
+function M.error(text)
+  say(text, vim.log.levels.ERROR)
+end
+
+return M
