@@ -46,7 +46,7 @@ local subcommands = {
       local status = require('redraft.status').of(client.id) or { message = '' }
       local line = require('redraft').status()
       local version = vim.tbl_get(client, 'server_info', 'version') or 'unknown'
-      local detail = status.message ~= '' and line ~= status.message and ' · ' .. status.message or ''
+      local detail = status.message ~= '' and ': ' .. status.message or ''
       say.info(('%s%s (server %s)'):format(line, detail, version))
     end,
   },

@@ -65,6 +65,15 @@ local function apply(bufnr, edits, encoding)
   M.break_undo(bufnr)
 end
 
+--- The edits without their annotations: with them Neovim would ask in its own way whether to apply them.
+---@param edits (lsp.TextEdit|lsp.AnnotatedTextEdit)[]
+---@return lsp.TextEdit[]
+local function plain(edits)
+  return vim.tbl_map(function(edit)
+    return { range = edit.range, newText = edit.newText }
+  end, edits)
+end
+
 ---@param edit lsp.WorkspaceEdit
 ---@return boolean
 local function needs_look(edit)
@@ -89,9 +98,10 @@ function M.handle(params, ctx)
   end
   ---@cast change lsp.TextDocumentEdit
   local bufnr = vim.uri_to_bufnr(change.textDocument.uri)
+  local edits = plain(change.edits)
   local why = obstacle(bufnr, change)
   if not why and needs_look(params.edit) then
-    local after = lines_after(bufnr, change.edits, client.offset_encoding)
+    local after = lines_after(bufnr, edits, client.offset_encoding)
     local decided = preview.ask(params.label or 'Redraft', bufnr, after)
     if decided == 'reject' then
       return { applied = false, failureReason = 'rejected; nothing was changed.' }
@@ -101,7 +111,7 @@ function M.handle(params, ctx)
   if why then
     return { applied = false, failureReason = why }
   end
-  apply(bufnr, change.edits, client.offset_encoding)
+  apply(bufnr, edits, client.offset_encoding)
   return { applied = true }
 end
 

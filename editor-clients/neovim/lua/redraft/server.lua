@@ -7,7 +7,8 @@ local M = {}
 
 local WINDOW = 5 * 60 * 1000 -- milliseconds in which crashes are counted
 local CRASHES = 4 -- so many of them, and it is not started again by itself
-local FIRST_PAUSE = 1000 -- milliseconds; doubled with every crash
+
+M.first_pause = 1000 -- milliseconds before it is started again; doubled with every crash
 
 local crashes = {} ---@type number[]
 local resting = false -- between a crash and the next start
@@ -57,7 +58,7 @@ local function crashed(how, served)
     say.warn(('the server stopped unexpectedly (%s); starting it again.'):format(how))
   end
   resting = true
-  vim.defer_fn(start_again, FIRST_PAUSE * 2 ^ (#crashes - 1))
+  vim.defer_fn(start_again, M.first_pause * 2 ^ (#crashes - 1))
 end
 
 --- Suggestions with the line ends that buffers have: a file with CRLF gets them with CRLF.
