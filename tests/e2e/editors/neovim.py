@@ -142,26 +142,35 @@ class Neovim:
         return "\n".join(row.rstrip() for row in self.lua(code))
 
     def cells(self) -> list[list[tuple[str, int, int]]]:
-        """The screen as rows of text, foreground, background."""
-        code = """
-          vim.cmd.redraw()
-          local normal = vim.api.nvim_get_hl(0, { name = 'Normal' })
-          local rows = {}
-          for row = 0, vim.o.lines - 1 do
-            local cells = {}
-            for column = 0, vim.o.columns - 1 do
-              local cell = vim.api.nvim__inspect_cell(1, row, column)
-              local look = cell[2] or {}
-              local fg = look.foreground or normal.fg or 0xffffff
-              local bg = look.background or normal.bg or 0
-              if look.reverse then fg, bg = bg, fg end
-              cells[column + 1] = { cell[1] or ' ', fg, bg }
-            end
-            rows[row + 1] = cells
-          end
-          return rows
-        """
-        return self.lua(code)
+        """The screen, floating windows included, as rows of text, foreground, background: what Neovim sends to a
+        user interface that attaches."""
+        rows = [[(" ", 0, 0)] * COLUMNS for _ in range(LINES)]
+        looks: dict[int, dict[str, Any]] = {0: {}}
+        foreground, background = 0xFFFFFF, 0
+        self.nvim.ui_attach(COLUMNS, LINES, rgb=True, ext_linegrid=True)
+        self.command("redraw!")
+        self.nvim.ui_detach()
+        self.command(f"call rpcnotify({self.nvim.channel_id}, 'over')")
+        while (message := self.nvim.next_message())[1] != "over":
+            for name, *calls in message[2] if message[1] == "redraw" else ():
+                for call in calls:
+                    if name == "default_colors_set":
+                        foreground, background = call[0], call[1]
+                    elif name == "hl_attr_define":
+                        looks[call[0]] = call[1]
+                    elif name == "grid_line":
+                        _, y, x, cells, *_ = call
+                        kind = 0
+                        for text, *rest in cells:
+                            kind = rest[0] if rest else kind
+                            look = looks[kind]
+                            fg = look.get("foreground", foreground)
+                            bg = look.get("background", background)
+                            cell = (text, bg, fg) if look.get("reverse") else (text, fg, bg)
+                            for _ in range(rest[1] if len(rest) > 1 else 1):
+                                rows[y][x] = cell
+                                x += 1
+        return rows
 
     def log(self) -> str:
         logs = sorted(self.home.rglob("lsp.log"))

@@ -97,6 +97,8 @@ function M.config()
     capabilities = capabilities,
     handlers = handlers.all,
     on_init = on_init,
+    -- The server measures the rhythm of typing by the changes it hears of, so they must not be held back.
+    flags = { debounce_text_changes = 0 },
   })
 end
 

@@ -4,7 +4,7 @@ local client_of = require('redraft.client').of
 
 local M = {}
 
-local PATIENCE = 300 -- milliseconds that completing a command line may take
+local PATIENCE = 500 -- milliseconds that completing a command line may take
 local KEPT = 20
 
 local given = {} ---@type string[] the latest first

@@ -1,4 +1,5 @@
---- Keys of insert mode, in buffers that Redraft serves only, and never over a mapping of the user's.
+--- Keys of insert mode, in buffers that Redraft serves only. The defaults never take the place of another
+--- mapping; keys that the user named do, and do what they did before where there is no suggestion.
 
 local options = require('redraft.options')
 
@@ -34,10 +35,18 @@ local function wanted()
   return keys
 end
 
+--- What the key does without us, as keys to be typed.
 ---@param key string
----@return boolean
-local function is_users(key)
-  return vim.fn.maparg(key, 'i') ~= ''
+---@param map table a mapping as `maparg` tells of it; empty for none
+---@return string
+local function otherwise(key, map)
+  if map.callback then
+    local result = map.callback()
+    return map.expr == 1 and result or ''
+  elseif map.rhs then
+    return map.expr == 1 and vim.api.nvim_eval(map.rhs) or map.rhs
+  end
+  return key
 end
 
 ---@param bufnr integer
@@ -45,10 +54,12 @@ function M.attach(bufnr)
   vim.api.nvim_buf_call(bufnr, function()
     for key, name in pairs(wanted()) do
       local action = actions[name]
-      if action and not is_users(key) then
+      local before = vim.fn.maparg(key, 'i', false, true)
+      local is_ours = vim.startswith(before.desc or '', DESC)
+      if action and not is_ours and (options.is_wish(name) or not next(before)) then
         vim.keymap.set('i', key, function()
-          return action() and '' or key
-        end, { buffer = bufnr, expr = true, desc = DESC .. name })
+          return action() and '' or otherwise(key, before)
+        end, { buffer = bufnr, expr = true, remap = before.noremap == 0, desc = DESC .. name })
       end
     end
   end)

@@ -44,11 +44,12 @@ local types = {
 local may_be_false = { keymaps = true, ghost_text = true }
 
 local current = vim.deepcopy(defaults)
+local asked_for = {} ---@type table<string, any> the keymaps that `setup` was given
 
 --- Take over what the user wants. What is wrong is named, and its default stays.
 ---@param given redraft.Options
 function M.set(given)
-  current = vim.deepcopy(defaults)
+  current, asked_for = vim.deepcopy(defaults), {}
   for key, value in pairs(given) do
     if not types[key] then
       local known = table.concat(vim.fn.sort(vim.tbl_keys(types)), ', ')
@@ -56,6 +57,7 @@ function M.set(given)
     elseif type(value) ~= types[key] and not (may_be_false[key] and value == false) then
       say.warn(('setup: `%s` is a %s, not a %s.'):format(key, types[key], type(value)))
     elseif key == 'keymaps' and value then
+      asked_for = value
       current.keymaps = vim.tbl_extend('force', defaults.keymaps, value)
     else
       current[key] = vim.deepcopy(value)
@@ -66,6 +68,13 @@ end
 ---@return redraft.Options
 function M.get()
   return current
+end
+
+--- Whether the user named the keys of an action, so that they may take the place of another mapping.
+---@param action string
+---@return boolean
+function M.is_wish(action)
+  return asked_for[action] ~= nil
 end
 
 return M

@@ -2,7 +2,7 @@
 
 local M = {}
 
-local WHILE = 3000 -- milliseconds in which the same words are not said again
+M.quiet = 3000 -- milliseconds in which the same words are not said again
 local said = {} ---@type table<string, number>
 
 ---@param text string
@@ -10,7 +10,7 @@ local said = {} ---@type table<string, number>
 local function say(text, level)
   text = 'Redraft: ' .. text:gsub('^Redraft: ', '')
   local now = vim.uv.now()
-  if said[text] and now - said[text] < WHILE then
+  if said[text] and now - said[text] < M.quiet then
     return
   end
   said[text] = now
