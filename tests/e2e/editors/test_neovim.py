@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import statistics
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from .conftest import host
-from .neovim import Neovim
+from .neovim import PLUGIN, Neovim
 
 LOOP = "def total(items):\n    result = 0\n    for item in items\n"
 CONDITION = "def f(path):\n    if pat\n"
@@ -180,8 +181,11 @@ def test_dismissing_it_and_keys_without_a_suggestion(nvim, tmp_path):
 
 
 def test_mappings_of_the_user_stay(start, tmp_path):
-    nvim = start(before="vim.keymap.set('i', '<C-l>', 'mine')", keymaps={"word": "<Tab>", "line": False})
+    nvim = start(
+        before="vim.keymap.set('i', '<C-l>', 'mine')", keymaps={"word": "<Tab>", "line": False}, nonsense=1
+    )
     nvim.open(tmp_path / "a.py", "x = 1\n")
+    assert "there is no option `nonsense`; known: cmd, " in nvim.nvim.funcs.execute("messages")
     assert nvim.lua("return vim.fn.maparg('<C-l>', 'i')") == "mine"
     assert nvim.lua("return vim.fn.maparg('<Tab>', 'i', false, true).desc") == "Redraft: word"
     assert nvim.lua("return vim.fn.maparg('<M-e>', 'i')") == ""
@@ -288,13 +292,14 @@ def test_without_an_instruction_it_asks_for_one(nvim, tmp_path):
 
 @newest
 def test_an_edit_while_the_diff_is_shown_leads_to_another_diff(nvim, tmp_path):
-    nvim.open(tmp_path / "a.py", OLD_STYLE)
+    nvim.open(tmp_path / "a.py", "import os\n\n\n" + OLD_STYLE)
     nvim.command(f"Redraft refactor {IS_NONE}")
     nvim.until(lambda: "a apply" in nvim.screen(), "the diff is shown")
     nvim.keys("<C-w>pgg0O# new<Esc>")
-    nvim.until(lambda: "@@ -1,11 +1,11 @@" in nvim.screen(), "the diff begins with the new line")
+    nvim.until(lambda: "@@ -3," in nvim.screen(), "the diff begins a line below")
     nvim.keys("a")
-    nvim.until(lambda: nvim.text() == "# new\n" + OLD_STYLE.replace("== None", "is None"), "both are there")
+    wanted = "# new\nimport os\n\n\n" + OLD_STYLE.replace("== None", "is None")
+    nvim.until(lambda: nvim.text() == wanted, "both are there")
 
 
 @both
@@ -305,6 +310,7 @@ def test_cancel(nvim, tmp_path):
     nvim.open(tmp_path / "a.py", many)
     nvim.command(f"Redraft refactor {IS_NONE}")
     nvim.until(lambda: "%" in nvim.lua("return require('redraft').status()"), "progress in the status")
+    nvim.until(lambda: ":Redraft cancel stops it" in nvim.screen(), "and in the command line")
     nvim.command("Redraft cancel")
     nvim.until(lambda: "Redraft: stopped." in nvim.heard(), "it is stopped")
     nvim.until(lambda: nvim.lua("return require('redraft').status()") == "Redraft", "and idle")
@@ -434,6 +440,30 @@ def test_checkhealth(nvim, tmp_path, screenshots):
     assert "ready, buffers: " in text
     assert "ERROR" not in text
     assert "WARNING" not in text
+
+
+@newest
+def test_what_a_word_and_a_line_are(nvim):
+    first = "return require('redraft.parts').first(...)"
+    for text, word, line in (
+        ("one two", "one", "one two"),
+        ("  größe = 1\nx", "  größe", "  größe = 1"),
+        ("(a, b)\n", "(", "(a, b)"),
+        ("\n    x = 1\n", "\n    x", "\n    x = 1"),
+        ("  ", "  ", "  "),
+    ):
+        assert nvim.lua(first, text, "word") == word
+        assert nvim.lua(first, text, "line") == line
+        assert nvim.lua(first, text, "all") == text
+
+
+@newest
+def test_the_help_has_tags(nvim, tmp_path):
+    shutil.copytree(PLUGIN / "doc", tmp_path / "doc")
+    nvim.command(f"helptags {tmp_path / 'doc'}")
+    tags = (tmp_path / "doc" / "tags").read_text("utf-8")
+    for tag in (":Redraft", "redraft-options", "redraft.accept()"):
+        assert f"{tag}\t" in tags
 
 
 # what goes wrong

@@ -53,11 +53,16 @@ end
 ---@param argument table
 local function execute(client, bufnr, command, argument)
   argument.uri = vim.uri_from_bufnr(bufnr)
-  client:request('workspace/executeCommand', { command = command, arguments = { argument } }, function(err)
-    if err then
-      M.failed(err)
-    end
-  end, bufnr)
+  client:request(
+    'workspace/executeCommand',
+    { command = command, arguments = { argument } },
+    function(err)
+      if err then
+        M.failed(err)
+      end
+    end,
+    bufnr
+  )
 end
 
 ---@param lines? [integer, integer]

@@ -56,7 +56,8 @@ local function convert(item)
   end
   local row, first, _, last = item.range:to_extmark()
   local text = item.insert_text --[[@as string]]
-  return row == place.row and ghost.item(place, text, first, last, item.client_id, item.command) or nil
+  return row == place.row and ghost.item(place, text, first, last, item.client_id, item.command)
+    or nil
 end
 
 ---@param part 'all'|'word'|'line'

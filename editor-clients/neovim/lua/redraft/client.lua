@@ -13,7 +13,9 @@ local NEEDED = { 'redraft.server.fix', 'redraft.server.refactorFile', 'redraft.s
 --- Only what Redraft does, and what older versions of Neovim do not announce by themselves.
 local capabilities = {
   textDocument = { inlineCompletion = { dynamicRegistration = false } },
-  workspace = { workspaceEdit = { documentChanges = true, changeAnnotationSupport = { groupsOnLabel = false } } },
+  workspace = {
+    workspaceEdit = { documentChanges = true, changeAnnotationSupport = { groupsOnLabel = false } },
+  },
 }
 
 --- Where a buffer belongs; not calling `on_dir` means that no server is started for it.
@@ -44,12 +46,15 @@ end
 
 ---@param client vim.lsp.Client
 local function on_init(client)
-  local commands = vim.tbl_get(client.server_capabilities, 'executeCommandProvider', 'commands') or {}
+  local commands = vim.tbl_get(client.server_capabilities, 'executeCommandProvider', 'commands')
+    or {}
   local inline = client.server_capabilities.inlineCompletionProvider
   for _, name in ipairs(NEEDED) do
     if not vim.list_contains(commands, name) or not inline then
       local version = vim.tbl_get(client, 'server_info', 'version') or 'unknown'
-      say.error(('the server (version %s) is older than this plugin needs: update it.'):format(version))
+      say.error(
+        ('the server (version %s) is older than this plugin needs: update it.'):format(version)
+      )
       client:stop()
       return
     end

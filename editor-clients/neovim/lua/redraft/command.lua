@@ -89,7 +89,8 @@ function M.complete(lead, line)
   local arguments = line:match('Redraft!?%s+(.*)$') or ''
   local name, rest = arguments:match('^(%S+)%s+(.*)$')
   local subcommand = subcommands[name]
-  local all = name and (subcommand and subcommand.complete and subcommand.complete() or {}) or names()
+  local all = name and (subcommand and subcommand.complete and subcommand.complete() or {})
+    or names()
   local typed = name and rest or arguments
   local before = #typed - #lead
   local found = {}

@@ -68,7 +68,11 @@ end
 local function rest_of(item)
   local here = M.here()
   local ahead = here.row > item.row or (here.row == item.row and here.col >= item.col)
-  if here.bufnr ~= item.bufnr or not ahead or here.line:sub(here.col + 1) ~= item.tail .. item.after then
+  if
+    here.bufnr ~= item.bufnr
+    or not ahead
+    or here.line:sub(here.col + 1) ~= item.tail .. item.after
+  then
     return nil, here
   end
   local typed = vim.api.nvim_buf_get_text(0, item.row, item.col, here.row, here.col, {})

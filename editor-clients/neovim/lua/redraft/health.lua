@@ -25,7 +25,11 @@ end
 ---@return boolean ok
 ---@return string output
 local function run(command)
-  local ok, process = pcall(vim.system, command, { text = true, env = { PYTHONPATH = '' }, cwd = vim.fs.dirname(command[1]) })
+  local ok, process = pcall(
+    vim.system,
+    command,
+    { text = true, env = { PYTHONPATH = '' }, cwd = vim.fs.dirname(command[1]) }
+  )
   if not ok then
     return false, tostring(process)
   end
@@ -63,7 +67,9 @@ local function check_server()
     vim.health.error(('`%s` does not run: %s'):format(table.concat(found.command, ' '), version))
     return
   end
-  vim.health.ok(('%s: `%s`, from %s'):format(version, table.concat(found.command, ' '), found.where))
+  vim.health.ok(
+    ('%s: `%s`, from %s'):format(version, table.concat(found.command, ' '), found.where)
+  )
   check_doctor(found.command)
 end
 
@@ -97,7 +103,9 @@ local function check_clients()
   if #clients == 0 and obstacle then
     vim.health.error(obstacle)
   elseif #vim.lsp.get_clients({ name = 'redraft', bufnr = bufnr }) == 0 then
-    vim.health.info(('not attached to %s: %s'):format(name, require('redraft.client').why_not(bufnr)))
+    vim.health.info(
+      ('not attached to %s: %s'):format(name, require('redraft.client').why_not(bufnr))
+    )
   end
   vim.health.info('log: ' .. M.log_file())
 end

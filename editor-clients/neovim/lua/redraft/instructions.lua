@@ -32,7 +32,8 @@ local function offered()
   if not client then
     return {}
   end
-  local everything = { start = { line = 0, character = 0 }, ['end'] = { line = 1e6, character = 0 } }
+  local everything =
+    { start = { line = 0, character = 0 }, ['end'] = { line = 1e6, character = 0 } }
   local params = {
     textDocument = { uri = vim.uri_from_bufnr(bufnr) },
     range = everything,

@@ -59,7 +59,12 @@ function M.attach(bufnr)
       if action and not is_ours and (options.is_wish(name) or not next(before)) then
         vim.keymap.set('i', key, function()
           return action() and '' or otherwise(key, before)
-        end, { buffer = bufnr, expr = true, remap = before.noremap == 0, desc = DESC .. name })
+        end, {
+          buffer = bufnr,
+          expr = true,
+          remap = before.noremap == 0,
+          desc = DESC .. name,
+        })
       end
     end
   end)

@@ -16,7 +16,11 @@ local close_current = nil ---@type fun(decision: redraft.Decision)? of the diff 
 local function diff(bufnr, after)
   local before = table.concat(vim.api.nvim_buf_get_lines(bufnr, 0, -1, false), '\n') .. '\n'
   local compare = vim.text.diff or vim.diff -- the former is its name since 0.12
-  local text = compare(before, table.concat(after, '\n') .. '\n', { ctxlen = CONTEXT, algorithm = 'histogram' })
+  local text = compare(
+    before,
+    table.concat(after, '\n') .. '\n',
+    { ctxlen = CONTEXT, algorithm = 'histogram' }
+  )
   return vim.split(vim.trim(text --[[@as string]]), '\n')
 end
 

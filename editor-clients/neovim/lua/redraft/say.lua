@@ -4,6 +4,7 @@ local M = {}
 
 M.quiet = 3000 -- milliseconds in which the same words are not said again
 local said = {} ---@type table<string, number>
+local latest = -math.huge
 
 ---@param text string
 ---@param level integer
@@ -13,7 +14,7 @@ local function say(text, level)
   if said[text] and now - said[text] < M.quiet then
     return
   end
-  said[text] = now
+  said[text], latest = now, now
   vim.schedule(function()
     vim.notify(text, level)
   end)
@@ -32,6 +33,12 @@ end
 ---@param text string
 function M.error(text)
   say(text, vim.log.levels.ERROR)
+end
+
+--- Whether a message may not have been read yet.
+---@return boolean
+function M.just_said()
+  return vim.uv.now() - latest < 2000
 end
 
 return M

@@ -18,12 +18,15 @@ local given_up = nil ---@type string? why it is not started any more
 ---@return string?
 function M.obstacle()
   local _, why = find.serve()
-  return why or given_up or (resting and 'the server crashed and is about to be started again.' or nil)
+  return why
+    or given_up
+    or (resting and 'the server crashed and is about to be started again.' or nil)
 end
 
 ---@param why string
 local function give_up(why)
-  given_up = why .. ' `:Redraft log` shows what it wrote, `:checkhealth redraft` looks for the cause, '
+  given_up = why
+    .. ' `:Redraft log` shows what it wrote, `:checkhealth redraft` looks for the cause, '
     .. '`:Redraft restart` tries again.'
   say.error(given_up)
 end
@@ -91,7 +94,8 @@ function M.spawn(dispatchers)
   end
   local command = assert(find.serve())
   -- With `-I` these say nothing new; a `redraft` script of some other kind must not look into the workspace either.
-  local rpc = vim.lsp.rpc.start(command, dispatchers, { env = { PYTHONPATH = '', PYTHONSAFEPATH = '1' } })
+  local rpc =
+    vim.lsp.rpc.start(command, dispatchers, { env = { PYTHONPATH = '', PYTHONSAFEPATH = '1' } })
   local request = rpc.request
   rpc.request = function(method, params, callback, ...)
     stopping = stopping or method == 'shutdown'

@@ -1,5 +1,7 @@
 --- What the server is doing, as its `redraft/status` notification and its progress say.
 
+local say = require('redraft.say')
+
 local M = {}
 
 ---@class redraft.Status
@@ -7,8 +9,13 @@ local M = {}
 ---@field message string
 ---@field percentage? integer while loading
 
+---@class redraft.Work
+---@field title string
+---@field percentage? integer
+---@field cancellable? boolean
+
 local states = {} ---@type table<integer, redraft.Status> by client
-local works = {} ---@type table<integer, table<string|integer, string>> by client and progress token
+local works = {} ---@type table<integer, table<string|integer, redraft.Work>> by client and progress token
 
 local function changed()
   vim.api.nvim_exec_autocmds('User', { pattern = 'RedraftStatus', modeline = false })
@@ -38,16 +45,39 @@ function M.of(client_id)
   return states[client_id]
 end
 
---- The name and the share of a work that is under way: "fix 40%".
----@param value { kind: string, title?: string, percentage?: integer }
----@param before? string
----@return string?
+--- A work after another message of its progress; nil when it is over.
+---@param value { kind: string, title?: string, percentage?: integer, cancellable?: boolean }
+---@param before? redraft.Work
+---@return redraft.Work?
 local function work(value, before)
   if value.kind == 'end' then
     return nil
   end
-  local title = value.title or (before or ''):gsub(' %d+%%$', '')
-  return title .. (value.percentage and (' %d%%'):format(value.percentage) or '')
+  before = before or { title = '' }
+  return {
+    title = (value.title or before.title):gsub('^Redraft: ', ''),
+    percentage = value.percentage or before.percentage,
+    cancellable = value.kind == 'begin' and value.cancellable or before.cancellable,
+  }
+end
+
+---@param now redraft.Work
+---@return string
+local function words(now)
+  return 'Redraft: ' .. now.title .. (now.percentage and (' %d%%'):format(now.percentage) or '')
+end
+
+--- Show in the command line what the user waits for, and that he need not.
+---@param now? redraft.Work
+---@param before? redraft.Work
+local function echo(now, before)
+  if vim.api.nvim_get_mode().mode ~= 'n' then
+    return
+  elseif now and now.cancellable then
+    vim.api.nvim_echo({ { words(now) .. ' (:Redraft cancel stops it)' } }, false, {})
+  elseif not now and before and before.cancellable and not say.just_said() then
+    vim.api.nvim_echo({ { '' } }, false, {})
+  end
 end
 
 --- Follow the progress of our clients.
@@ -61,7 +91,9 @@ function M.watch(group)
       if client and client.name == 'redraft' then
         local token, value = event.data.params.token, event.data.params.value
         works[id] = works[id] or {}
-        works[id][token] = work(value, works[id][token])
+        local before = works[id][token]
+        works[id][token] = work(value, before)
+        echo(works[id][token], before)
         changed()
       end
     end,
@@ -86,7 +118,7 @@ function M.line(bufnr)
   end
   local _, current = next(works[client.id] or {})
   if current then
-    return 'Redraft: ' .. current:gsub('^Redraft: ', '')
+    return words(current)
   end
   return status.state == 'ready' and 'Redraft' or 'Redraft: ' .. status.state
 end
