@@ -144,7 +144,7 @@ class Neovim:
     def cells(self) -> list[list[tuple[str, int, int]]]:
         """The screen, floating windows included, as rows of text, foreground, background: what Neovim sends to a
         user interface that attaches."""
-        rows = [[(" ", 0, 0)] * COLUMNS for _ in range(LINES)]
+        rows: list[list[tuple[str, int, int] | None]] = [[None] * COLUMNS for _ in range(LINES)]
         looks: dict[int, dict[str, Any]] = {0: {}}
         foreground, background = 0xFFFFFF, 0
         self.nvim.ui_attach(COLUMNS, LINES, rgb=True, ext_linegrid=True)
@@ -170,7 +170,8 @@ class Neovim:
                             for _ in range(rest[1] if len(rest) > 1 else 1):
                                 rows[y][x] = cell
                                 x += 1
-        return rows
+        blank = (" ", foreground, background)
+        return [[cell or blank for cell in row] for row in rows]
 
     def log(self) -> str:
         logs = sorted(self.home.rglob("lsp.log"))

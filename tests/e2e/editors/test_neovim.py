@@ -577,10 +577,9 @@ def test_an_older_neovim_is_told_what_is_needed(start, tmp_path):
 # how long it takes
 
 
-@pytest.mark.parametrize(("version", "shown_by"), [("neovim", "builtin"), ("neovim-0.11", "own")])
-def test_from_the_key_to_the_grey_text(start, tmp_path, version, shown_by, capsys):
+@both
+def test_from_the_key_to_the_grey_text(nvim, tmp_path, capsys, request):
     """Prints how long it takes, beside what the server says that the model took. Never fails for being slow."""
-    nvim = start(version, ghost_text=shown_by)
     nvim.lua("""
       local decode = vim.json.decode
       vim.json.decode = function(...)
@@ -606,10 +605,10 @@ def test_from_the_key_to_the_grey_text(start, tmp_path, version, shown_by, capsy
         nvim.wait(10)
         nvim.command("bwipeout!")
 
-    def both_of(values: list[float]) -> str:
+    def figures(values: list[float]) -> str:
         return f"p50 {statistics.median(values):.0f} ms, p95 {sorted(values)[18]:.0f} ms"
 
     with capsys.disabled():
         print(
-            f"\n{version}, {shown_by}: key to grey text {both_of(seen)}; of which the model {both_of(model)}"
+            f"\n{version}, {shown_by}: key to grey text {figures(seen)}; of which the model {figures(model)}"
         )
