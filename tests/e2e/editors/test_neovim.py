@@ -608,7 +608,6 @@ def test_from_the_key_to_the_grey_text(nvim, tmp_path, capsys, request):
     def figures(values: list[float]) -> str:
         return f"p50 {statistics.median(values):.0f} ms, p95 {sorted(values)[18]:.0f} ms"
 
+    version = request.node.callspec.params["shared"]
     with capsys.disabled():
-        print(
-            f"\n{version}, {shown_by}: key to grey text {figures(seen)}; of which the model {figures(model)}"
-        )
+        print(f"\n{version}: key to grey text {figures(seen)}; of which the model {figures(model)}")
