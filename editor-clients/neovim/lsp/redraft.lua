@@ -1,0 +1,2 @@
+-- What `vim.lsp.enable('redraft')` starts. Yours comes on top: `vim.lsp.config('redraft', {...})`.
+return require('redraft.client').config()

@@ -1,0 +1,44 @@
+--- Messages to the user, each once: the server may say what an error already told.
+
+local M = {}
+
+M.quiet = 3000 -- milliseconds in which the same words are not said again
+local said = {} ---@type table<string, number>
+local latest = -math.huge
+
+---@param text string
+---@param level integer
+local function say(text, level)
+  text = 'Redraft: ' .. text:gsub('^Redraft: ', '')
+  local now = vim.uv.now()
+  if said[text] and now - said[text] < M.quiet then
+    return
+  end
+  said[text], latest = now, now
+  vim.schedule(function()
+    vim.notify(text, level)
+  end)
+end
+
+---@param text string
+function M.info(text)
+  say(text, vim.log.levels.INFO)
+end
+
+---@param text string
+function M.warn(text)
+  say(text, vim.log.levels.WARN)
+end
+
+---@param text string
+function M.error(text)
+  say(text, vim.log.levels.ERROR)
+end
+
+--- Whether a message may not have been read yet.
+---@return boolean
+function M.just_said()
+  return vim.uv.now() - latest < 2000
+end
+
+return M
