@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from model.train.loop import Schedule, Trainer
-from model.train.policy_gradient import probe, refine
+from model.train.policy_gradient import Probe, probe, refine
 from model.train.recipes import Pretraining, Recipe, Shares, Stage, StepMinimisation
 from model.train.report import flops_per_token
 from model.train.stages import Source, note, stream
@@ -84,13 +84,28 @@ class Curriculum:
     def _train(self, trainer: Trainer, stage: Stage, budget: Budget, share: float) -> None:
         trainer.schedule = budget.of(share * _fitted(stage), trainer.seconds)
         questions = self._questions()
-        before = None if isinstance(stage, Pretraining) else probe(trainer.network, questions).summary()
+        before = None if isinstance(stage, Pretraining) else probe(trainer.network, questions)
+        old = whole_weights(trainer.network)
         goes_on = isinstance(stage, StepMinimisation) and stage.updates > 0
         trainer.fit(stream(trainer, self.source), is_whole=not goes_on)
-        note(trainer, before=before, after=probe(trainer.network, questions).summary())
+        after = probe(trainer.network, questions)
+        if before is None:
+            note(trainer, after=after.summary())
+        else:
+            self._keep_if_no_worse(trainer, old, before, after)
         if isinstance(stage, StepMinimisation) and stage.updates:
             seconds = None if budget.seconds is None else share * _GRADIENT_SHARE * budget.seconds
             note(trainer, **refine(trainer, stage, self.source, questions, seconds))
+
+    def _keep_if_no_worse(
+        self, trainer: Trainer, old: Mapping[str, torch.Tensor], before: Probe, after: Probe
+    ) -> None:
+        """A late stage that lost right answers is taken back: what follows starts from where it started."""
+        is_kept = self.world.tell(after.right >= before.right)
+        note(trainer, before=before.summary(), after=after.summary(), kept=is_kept)
+        if not is_kept:
+            trainer.start_from(old)
+            trainer.save()
 
     def _questions(self) -> Sequence[Example]:
         """Fixed questions of projects that are not trained on."""

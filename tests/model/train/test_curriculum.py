@@ -19,7 +19,7 @@ from model.train.curriculum import Budget, Curriculum, spent
 from model.train.data import PackedRows
 from model.train.gather import build_corpus
 from model.train.loop import Trainer
-from model.train.policy_gradient import refine
+from model.train.policy_gradient import Answered, Probe, refine
 from model.train.recipes import RECIPES, Phase, Pretraining, Recipe, Shares, StepMinimisation, Trajectories
 from model.train.stages import Source
 from model.train.state import ResumeError, identity, load_state, load_weights
@@ -71,7 +71,7 @@ def test_every_stage_is_trained_and_says_what_it_did(staged: Recipe, trained: Pa
         json.loads(line) for line in (trained / "trajectories" / "rounds.jsonl").read_text().splitlines()
     ]
     assert orders[0]["kept"] <= orders[0]["examples"] == 6
-    assert {"before", "after"} <= orders[-1].keys()
+    assert {"before", "after", "kept"} <= orders[-1].keys()
     rounds = [
         json.loads(line) for line in (trained / "step-minimisation" / "rounds.jsonl").read_text().splitlines()
     ]
@@ -88,6 +88,24 @@ def test_weights_are_handed_from_stage_to_stage(trained: Path) -> None:
         moved = max(float((before[k] - after[k]).abs().max()) for k in before)
         assert moved < 0.3
     assert any(not torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
+
+
+@pytest.mark.parametrize(("answers", "is_kept"), [((1, 1, 0), True), ((1, 1, 1), True), ((1, 0, 0), False)])
+def test_a_late_stage_that_lost_answers_is_taken_back(
+    staged: Recipe, files, tokenizer, trained: Path, tmp_path: Path, answers: tuple[int, ...], is_kept: bool
+) -> None:
+    """Its state then holds the weights that it started from, so packaging and the next stage do too."""
+    old = load_weights(trained / "pretraining" / "state.pt")
+    of = curriculum(staged, files, tokenizer, tmp_path)
+    trainer = of._trainer(staged.stages[1])
+    trainer.start_from({name: weight + 1 for name, weight in old.items()})
+    before, after = (Probe(tuple(Answered(bool(a), 2) for a in given)) for given in ((1, 1, 0), answers))
+    of._keep_if_no_worse(trainer, old, before, after)
+    trainer.save()
+    kept = load_weights(tmp_path / "trajectories" / "state.pt")
+    assert all(torch.equal(kept[k], old[k] + 1 if is_kept else old[k]) for k in old)
+    (line,) = (tmp_path / "trajectories" / "rounds.jsonl").read_text().splitlines()
+    assert json.loads(line)["kept"] is is_kept
 
 
 def digests(folder: Path) -> dict[str, str]:
