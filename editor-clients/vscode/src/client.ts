@@ -15,7 +15,7 @@ import type { ChildProcess } from 'node:child_process';
 import { start, type Launch } from './launch';
 import { SELECTOR } from './languages';
 import { DOCTOR, SHOW_LOG, tell } from './messages';
-import { runCommand } from './progress';
+import { isOurs, runCommand } from './progress';
 import { forServer } from './settings';
 import type { StatusNotification } from './state';
 
@@ -126,6 +126,12 @@ function clientOptions(
     middleware: {
       // Code actions carry commands: they get the same notification with progress as ours.
       executeCommand: (command, args, next) => runCommand(client(), command, args, next),
+      // Loading has a progress bar of the server's too: our status item shows it already.
+      handleWorkDoneProgress: (token, params, next) => {
+        if (isOurs(token)) {
+          next(token, params);
+        }
+      },
       workspace: {
         configuration: async (params, token, next) => {
           const sections = await next(params, token);

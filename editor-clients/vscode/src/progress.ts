@@ -21,7 +21,13 @@ export interface Outcome {
   edits: number;
 }
 
+const TOKEN = 'redraft-vscode-';
 let count = 0;
+
+/** Whether a progress token was made here. */
+export function isOurs(token: unknown): boolean {
+  return typeof token === 'string' && token.startsWith(TOKEN);
+}
 
 /** Run one of the server's commands; those that only take note of something go by `next`. */
 export async function runCommand(
@@ -40,7 +46,7 @@ export async function runWithProgress(
   command: string,
   argument: unknown,
 ): Promise<Outcome | undefined> {
-  const workDoneToken = `redraft-vscode-${++count}`;
+  const workDoneToken = `${TOKEN}${++count}`;
   const shown = new Notification(client, workDoneToken);
   try {
     return await client.sendRequest(ExecuteCommandRequest.type, {
