@@ -51,10 +51,11 @@ async function run(
     return;
   }
   const uri = client.code2ProtocolConverter.asUri(editor.document.uri);
+  const before = editor.document.version;
   const outcome = await runWithProgress(client, command, { uri, ...what });
-  if (outcome?.applied) {
-    const edits = `${outcome.edits} ${outcome.edits === 1 ? 'edit' : 'edits'}`;
-    vscode.window.setStatusBarMessage(`Redraft: ${edits} applied.`, 5_000);
+  // In the preview the user may apply some edits, or none: how many it were is not told.
+  if (outcome?.applied && editor.document.version !== before) {
+    vscode.window.setStatusBarMessage('Redraft: applied.', 5_000);
   }
 }
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.editors.conftest import host
-from tests.e2e.editors.vscode_host import ACTION, TOAST, VSCode, until
+from tests.e2e.editors.vscode_host import ACTION, APPLY, PICK, PREVIEW, STATUS, TOAST, VSCode, until
 
 EQUAL = """class Point:
     def __init__(self, x, y):
@@ -136,22 +136,21 @@ def test_the_light_bulb_fixes_a_dropped_colon(vscode: VSCode, screenshots: Path)
 def test_a_refactoring_is_shown_then_applied(vscode: VSCode, screenshots: Path):
     vscode.open("refactor.py")
     refactor(vscode)
-    see_preview(vscode)
+    tick_all(vscode)
     vscode.screenshot(screenshots / "vscode-refactor-preview.png")
     assert (vscode.workspace / "refactor.py").read_text() == OLD
-    vscode.command("Accept Refactoring")
+    vscode.do("click", APPLY)
     until(lambda: vscode.save("refactor.py") != OLD, "the edits are applied")
     assert vscode.save("refactor.py") == OLD.replace("== None", "is None")
 
 
 def test_what_was_asked_before_is_offered_again(vscode: VSCode, screenshots: Path):
     vscode.open("refactor.py")
-    vscode.command("Redraft: Refactor File…")
-    rows = until(
-        lambda: vscode.do("texts", ".quick-input-widget .monaco-list-row"), "instructions are listed"
-    )
+    ask_instruction(vscode)
+    rows = until(lambda: vscode.do("texts", PICK), "instructions are listed")
     vscode.screenshot(screenshots / "vscode-instruction.png")
-    assert any(INSTRUCTION in row and "given before" in row for row in rows), rows
+    assert INSTRUCTION in rows[0], rows
+    assert "given before" in rows[0], rows
     assert any("super()" in row for row in rows), rows
     vscode.do("press", "Escape")
 
@@ -164,7 +163,7 @@ def test_a_refactoring_is_cancelled(vscode: VSCode, screenshots: Path):
     vscode.do("click", f"{TOAST} :text('Cancel')")
     until(lambda: not vscode.do("texts", TOAST), "the notification is gone")
     vscode.see_status("Ready", "ready", "tiny")
-    assert not vscode.do("texts", ".bulk-edit-panel")
+    assert not vscode.do("texts", PREVIEW)
     assert vscode.save("cancel.py") == LONG
 
 
@@ -182,13 +181,13 @@ def test_a_killed_server_comes_back(vscode: VSCode):
 def test_settings_are_live(vscode: VSCode, screenshots: Path):
     vscode.open("live.py", *AT)
     pid = vscode.server_pid()
-    vscode.set(**{"redraft.enable": False})
+    vscode.command("Redraft: Turn On or Off")
     vscode.see_status("off")
     vscode.screenshot(screenshots / "vscode-status-off.png")
     vscode.do("type", " ")
     with pytest.raises(AssertionError):
         until(vscode.ghost, "grey text appears", patience=3)
-    vscode.set(**{"redraft.enable": None})
+    vscode.command("Redraft: Turn On or Off")
     vscode.see_status("Ready", "ready", "tiny")
     vscode.do("press", "Backspace")
     vscode.do("type", " ")
@@ -204,20 +203,20 @@ def test_paths_with_spaces_and_other_letters(vscode: VSCode):
 
 
 def test_crlf_stays(vscode: VSCode):
-    vscode.set(**{"redraft.refactor.needsConfirmation": False})
     vscode.open("crlf.py")
     refactor(vscode)
+    tick_all(vscode)
+    vscode.do("click", APPLY)
     until(lambda: "is None" in vscode.save("crlf.py"), "the edits are applied")
     assert vscode.save("crlf.py") == FILES["crlf.py"].replace("== None", "is None")
-    vscode.set(**{"redraft.refactor.needsConfirmation": None})
 
 
 def test_a_read_only_file_stays_as_it_is(vscode: VSCode):
     vscode.open("read_only.py")
     vscode.do("press", "F1")
-    vscode.do("insert", "Redraft: Refactor File")
-    until(lambda: vscode.do("texts", ".quick-input-widget .monaco-list-row"), "commands are listed")
-    rows = vscode.do("texts", ".quick-input-widget .monaco-list-row")
+    vscode.fill(">Redraft: ")
+    rows = until(lambda: vscode.do("texts", PICK), "commands are listed")
+    assert any("Restart Server" in row for row in rows), rows
     assert not any("Refactor File…" in row for row in rows), rows
     vscode.do("press", "Escape")
     vscode.do("press", "Escape")
@@ -225,19 +224,19 @@ def test_a_read_only_file_stays_as_it_is(vscode: VSCode):
 
 def test_a_missing_server_is_said(vscode: VSCode, screenshots: Path):
     vscode.open("missing.py", *AT)
-    vscode.set_machine(**{"redraft.server.path": "/nowhere/redraft"})
+    vscode.set_server("/nowhere/redraft")
     vscode.see_toast("/nowhere/redraft")
     vscode.see_status("no server")
     vscode.screenshot(screenshots / "vscode-no-server.png")
     vscode.dismiss()
-    vscode.set_machine(**{"redraft.server.path": None})
+    vscode.set_server("")
     vscode.see_toast("none was found")
     vscode.dismiss()
-    vscode.do("click", ".statusbar-item[id*=redraft] a")
-    until(lambda: vscode.do("texts", ".quick-input-widget .monaco-list-row"), "the menu opens")
+    vscode.do("click", f"{STATUS} a")
+    until(lambda: vscode.do("texts", PICK), "the menu opens")
     vscode.screenshot(screenshots / "vscode-menu.png")
     vscode.do("press", "Escape")
-    vscode.set_machine(**{"redraft.server.path": str(vscode.server)})
+    vscode.set_server(str(vscode.server))
     vscode.see_status("Ready", "ready", "tiny")
 
 
@@ -246,13 +245,13 @@ def test_a_server_that_keeps_crashing_is_said_once(vscode: VSCode, screenshots: 
     crashing = vscode.folder / "crashing"
     crashing.write_text("#!/bin/sh\necho started >>$0.count\necho 'the disk is on fire' >&2\nexit 3\n")
     crashing.chmod(0o755)
-    vscode.set_machine(**{"redraft.server.path": str(crashing)})
+    vscode.set_server(str(crashing))
     assert "the disk is on fire" in vscode.see_toast("could not be started")
     assert len(vscode.do("texts", TOAST)) == 1
     assert (vscode.folder / "crashing.count").read_text().count("started") == 2
     vscode.screenshot(screenshots / "vscode-crashing.png")
     vscode.dismiss()
-    vscode.set_machine(**{"redraft.server.path": str(vscode.server)})
+    vscode.set_server(str(vscode.server))
     vscode.see_status("Ready", "ready", "tiny")
 
 
@@ -318,14 +317,20 @@ def choose_action(vscode: VSCode, title: str, picture: Path | None = None) -> No
     vscode.do("click", f"{ACTION}:has-text('{title}')")
 
 
-def refactor(vscode: VSCode) -> None:
+def ask_instruction(vscode: VSCode) -> None:
     vscode.command("Redraft: Refactor File…")
     until(
         lambda: "Refactor File" in "".join(vscode.do("texts", ".quick-input-title")),
-        "the instruction is asked",
+        "an instruction is asked",
     )
+
+
+def refactor(vscode: VSCode) -> None:
+    ask_instruction(vscode)
     vscode.pick(INSTRUCTION)
 
 
-def see_preview(vscode: VSCode) -> None:
-    until(lambda: vscode.do("texts", ".bulk-edit-panel .monaco-list-row"), "the preview lists edits")
+def tick_all(vscode: VSCode) -> None:
+    """In the preview: take every edit. The first box is the file's."""
+    until(lambda: vscode.do("texts", f"{PREVIEW} .monaco-list-row"), "the preview lists edits")
+    vscode.do("click", f"{PREVIEW} .monaco-list-row .edit-checkbox")

@@ -29,12 +29,26 @@ TOAST = ".notifications-toasts .notification-list-item"
 STATUS = ".statusbar-item[id*=redraft]"
 INPUT = ".quick-input-widget:not([style*='display: none']) .quick-input-box input"
 PICK = ".quick-input-widget .monaco-list-row"
+PREVIEW = ".bulk-edit-panel"
+APPLY = f"{PREVIEW} .monaco-button:has-text('Apply')"
 ACTION = ".action-widget .monaco-list-row.action"
 
 SERVER = """#!/bin/sh
 echo $$ >>'{pids}'
 exec '{python}' -I -c 'import sys; sys.path.insert(0, "{root}"); from lsp_server.cli import main; sys.exit(main())' "$@"
 """
+
+SETTINGS = {
+    "security.workspace.trust.enabled": False,
+    "workbench.startupEditor": "none",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "remote.autoForwardPorts": False,
+    "chat.disableAIFeatures": True,
+    "editor.wordBasedSuggestions": "off",
+    "files.autoSave": "off",
+    "files.readonlyInclude": {"**/read_only.py": True},
+    "redraft.inline.deadlineMs": 10_000,
+}
 
 
 class Driver:
@@ -82,27 +96,14 @@ class VSCode:
         self._program = program
         self.pids = folder / "pids"
         self._shown = ""
-        self.settings: dict[str, Any] = {}
-        self.machine: dict[str, Any] = {}
 
     # starting and ending
 
     def start(self) -> None:
         """Package the extension, install it, start the host and open the workspace."""
         self.server = self._write_server()
-        self.set(
-            **{
-                "security.workspace.trust.enabled": False,
-                "workbench.startupEditor": "none",
-                "workbench.secondarySideBar.defaultVisibility": "hidden",
-                "chat.disableAIFeatures": True,
-                "editor.wordBasedSuggestions": "off",
-                "files.autoSave": "off",
-                "files.readonlyInclude": {"**/read_only.py": True},
-                "redraft.inline.deadlineMs": 10_000,
-            }
-        )
-        self.set_machine(**{"redraft.server.path": str(self.server)})
+        self._write_settings("User", SETTINGS)
+        self._write_settings("Machine", {"redraft.server.path": str(self.server)})
         self._run(str(self._program), "--install-extension", str(package(self._host)), *self._folders())
         self.port = free_port()
         arguments = ("--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}", "--disable-telemetry")
@@ -137,6 +138,11 @@ class VSCode:
         path.chmod(0o755)
         return path
 
+    def _write_settings(self, whose: str, values: dict[str, Any]) -> None:
+        path = self._data / whose / "settings.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(values), "utf-8")
+
     def _folders(self) -> tuple[str, ...]:
         return "--user-data-dir", str(self._data), "--extensions-dir", str(self.folder / "extensions")
 
@@ -157,22 +163,6 @@ class VSCode:
                 return answer.status == 200
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
-
-    # settings, live
-
-    def set(self, **values: Any) -> None:
-        """Change the user's settings; None takes one out."""
-        self._write(self._data / "User", self.settings, values)
-
-    def set_machine(self, **values: Any) -> None:
-        """Change settings that only this machine can have."""
-        self._write(self._data / "Machine", self.machine, values)
-
-    def _write(self, folder: Path, known: dict[str, Any], values: dict[str, Any]) -> None:
-        known.update(values)
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({k: v for k, v in known.items() if v is not None}, indent=2)
-        (folder / "settings.json").write_text(text, "utf-8")
 
     # what a user does
 
@@ -226,9 +216,14 @@ class VSCode:
         until(lambda: not self.do("texts", ".tab.active.dirty"), f"{name} is saved")
         return (self.workspace / name).read_bytes().decode()
 
-    def undo_all(self) -> None:
-        self.do("press", "Escape")
-        self.command("File: Revert File")
+    def set_server(self, path: str) -> None:
+        self.command("Redraft: Set Path of the Server…")
+        self.see_title("Set Path of the Server")
+        self.fill(path)
+        self.do("press", "Enter")
+
+    def see_title(self, title: str) -> None:
+        until(lambda: title in "".join(self.do("texts", ".quick-input-title")), f"{title!r} is asked")
 
     # what he sees
 
