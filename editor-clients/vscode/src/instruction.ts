@@ -41,15 +41,19 @@ export function items(typed: string, old: readonly string[], presets: readonly s
   if (typed.trim() !== '') {
     list.push({ label: typed, instruction: typed.trim(), description: 'as typed', alwaysShow: true });
   }
-  const given = old.filter((instruction) => instruction !== typed.trim());
+  const given = old.filter((instruction) => !same(instruction, typed));
   if (given.length > 0) {
     list.push({ label: 'given before', kind: vscode.QuickPickItemKind.Separator });
     list.push(...given.map((instruction) => ({ label: instruction, instruction, buttons: [FORGET] })));
   }
-  const fresh = presets.filter((preset) => !old.includes(preset) && preset !== typed.trim());
+  const fresh = presets.filter((preset) => ![typed, ...old].some((instruction) => same(instruction, preset)));
   if (fresh.length > 0) {
     list.push({ label: 'presets', kind: vscode.QuickPickItemKind.Separator });
     list.push(...fresh.map((instruction) => ({ label: instruction, instruction })));
   }
   return list;
+}
+
+function same(one: string, other: string): boolean {
+  return one.trim().toLowerCase() === other.trim().toLowerCase();
 }
