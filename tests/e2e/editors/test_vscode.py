@@ -233,7 +233,7 @@ def test_a_missing_server_is_said(vscode: VSCode, screenshots: Path):
     vscode.see_toast("none was found")
     vscode.dismiss()
     vscode.do("click", f"{STATUS} a")
-    vscode.see_title("Redraft:")
+    vscode.see_title("none was found")
     vscode.screenshot(screenshots / "vscode-menu.png")
     vscode.do("press", "Escape")
     vscode.set_server(str(vscode.server))
@@ -252,6 +252,15 @@ def test_a_server_that_keeps_crashing_is_said_once(vscode: VSCode, screenshots: 
     vscode.screenshot(screenshots / "vscode-crashing.png")
     vscode.dismiss()
     vscode.set_server(str(vscode.server))
+    vscode.see_status("Ready", "ready", "tiny")
+
+
+def test_the_server_ends_with_the_window(vscode: VSCode):
+    vscode.open("restart.py")
+    pid = vscode.server_pid()
+    vscode.command("Developer: Reload Window")
+    until(lambda: not Path(f"/proc/{pid}").exists(), "the old window's server has ended")
+    until(lambda: vscode.server_pid() != pid, "the new window has its own")
     vscode.see_status("Ready", "ready", "tiny")
 
 

@@ -95,7 +95,8 @@ class VSCode:
         self._data = folder / "data"
         self._program = program
         self.pids = folder / "pids"
-        self._shown = ""
+        self._driver: Driver | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     # starting and ending
 
@@ -108,28 +109,34 @@ class VSCode:
         self.port = free_port()
         arguments = ("--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}", "--disable-telemetry")
         quiet = ("--disable-update-check", "--disable-workspace-trust", "--disable-getting-started-override")
-        self._log = (self.folder / "host.log").open("w")
-        self._process = subprocess.Popen(
-            [str(self._program), *self._folders(), *arguments, *quiet, "--ignore-last-opened"],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env=self._environment(),
-            cwd=self.folder,
-            start_new_session=True,
-        )
+        with (self.folder / "host.log").open("w") as log:
+            self._process = subprocess.Popen(
+                [str(self._program), *self._folders(), *arguments, *quiet, "--ignore-last-opened"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment(),
+                cwd=self.folder,
+            )
         until(self._is_healthy, "code-server answers")
-        self.do = Driver(self._host / "bin" / "node", self._host, self.folder / "browser")
+        self._driver = Driver(self._host / "bin" / "node", self._host, self.folder / "browser")
         self.do("open", f"http://127.0.0.1:{self.port}/?folder={quote(str(self.workspace))}")
         until(lambda: self.do("texts", ".explorer-folders-view .monaco-list-row"), "the explorer lists files")
 
     def end(self) -> None:
-        self.do.close()
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        self._log.close()
+        """Close what was opened, however far `start` came."""
+        if self._driver is not None:
+            self._driver.close()
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+
+    def do(self, what: str, *arguments: Any) -> Any:
+        """One action of the browser's driver."""
+        assert self._driver is not None
+        return self._driver(what, *arguments)
 
     def _write_server(self) -> Path:
         path = self.folder / "sérver here" / "redraft"
