@@ -163,6 +163,8 @@ async def _apply(
             return outcome(proposal, applied=True)
         reason = answer.failure_reason or "the editor did not apply the edit."
         if ls.is_current(now):
+            if confirm and not answer.failure_reason:  # the user looked at the preview and left it
+                return outcome(proposal, applied=False, message=reason)
             break
     ls.say(f"Redraft: {reason}", types.MessageType.Warning)
     return outcome(proposal, applied=False, message=reason)

@@ -50,6 +50,7 @@ class Editor(LanguageClient):
         self.settings: Any = None
         self.before_apply: Callable[[], None] = lambda: None
         self.refuse_edits = False
+        self.refusal: str | None = "the user said no"
         self.news = asyncio.Event()
         self._listen()
 
@@ -200,7 +201,7 @@ class Editor(LanguageClient):
         before, self.before_apply = self.before_apply, lambda: None
         before()
         if self.refuse_edits:
-            return t.ApplyWorkspaceEditResult(False, failure_reason="the user said no")
+            return t.ApplyWorkspaceEditResult(False, failure_reason=self.refusal)
         for change in params.edit.document_changes or ():
             where = change.text_document
             if where.version != self.version[where.uri]:

@@ -274,6 +274,18 @@ async def test_an_edit_that_the_editor_refuses_is_said(editor):
     assert any("the user said no" in m for m in editor.messages)
 
 
+async def test_a_preview_that_the_user_leaves_is_not_said(editor):
+    await editor.start(*FAKE, options={"refactor": {"needsConfirmation": True}})
+    await editor.ready()
+    uri = editor.open("x = 1\n")
+    editor.refuse_edits, editor.refusal = True, None
+    wanted = editor.command("redraft.server.refactorFile", uri=uri, instruction="replace x with y")
+    done = await editor.wait(wanted)
+    assert done.status == "offered"
+    assert not done.applied
+    assert not editor.messages
+
+
 async def test_the_worker_is_free_while_an_edit_waits_for_the_user(editor):
     await editor.start(*FAKE)
     await editor.ready()

@@ -1,0 +1,88 @@
+/** The commands that have the server edit the active editor: a fix, and refactorings by an instruction. */
+
+import * as vscode from 'vscode';
+import type { History } from './history';
+import { askInstruction } from './instruction';
+import { isServed } from './languages';
+import { tell } from './messages';
+import { FIX, REFACTOR_FILE, REFACTOR_SELECTION, runWithProgress } from './progress';
+import type { Server } from './server';
+import { isProblem, view } from './state';
+
+export async function fix(server: Server): Promise<void> {
+  const editor = usableEditor(server);
+  if (editor !== undefined) {
+    await run(server, editor, FIX, { range: rangeOf(editor.selection) });
+  }
+}
+
+export async function refactorFile(server: Server, history: History): Promise<void> {
+  const editor = usableEditor(server);
+  const instruction = editor && (await askInstruction('Redraft: Refactor File', history));
+  if (instruction !== undefined) {
+    await history.add(instruction);
+    await run(server, editor, REFACTOR_FILE, { instruction });
+  }
+}
+
+export async function refactorSelection(server: Server, history: History): Promise<void> {
+  const editor = usableEditor(server);
+  if (editor?.selection.isEmpty) {
+    tell('info', 'Redraft: select the code to refactor first.');
+    return;
+  }
+  const range = editor && rangeOf(editor.selection);
+  const instruction = editor && (await askInstruction('Redraft: Refactor Selection', history));
+  if (instruction !== undefined) {
+    await history.add(instruction);
+    await run(server, editor, REFACTOR_SELECTION, { instruction, range });
+  }
+}
+
+async function run(
+  server: Server,
+  editor: vscode.TextEditor | undefined,
+  command: string,
+  what: Record<string, unknown>,
+): Promise<void> {
+  const client = server.client;
+  if (client === undefined || editor === undefined) {
+    tell('warning', 'Redraft: the server is not running.');
+    return;
+  }
+  const uri = client.code2ProtocolConverter.asUri(editor.document.uri);
+  const before = editor.document.version;
+  const outcome = await runWithProgress(client, command, { uri, ...what });
+  // In the preview the user may apply some edits, or none: how many it were is not told.
+  if (outcome?.applied && editor.document.version !== before) {
+    vscode.window.setStatusBarMessage('Redraft: applied.', 5_000);
+  }
+}
+
+/** The active editor, if the server can work on it; the user is told why not. */
+function usableEditor(server: Server): vscode.TextEditor | undefined {
+  const editor = vscode.window.activeTextEditor;
+  if (editor === undefined || !isServed(editor.document)) {
+    tell('info', 'Redraft: open a file of a supported language first.');
+    return undefined;
+  }
+  if (vscode.workspace.fs.isWritableFileSystem(editor.document.uri.scheme) === false) {
+    tell('info', 'Redraft: this file is read-only.');
+    return undefined;
+  }
+  if (server.client === undefined) {
+    tell('warning', `Redraft: ${view(server.state, undefined).tooltip}`, {
+      title: isProblem(server.state) ? 'What to Do' : 'Restart',
+      command: isProblem(server.state) ? 'redraft.showMenu' : 'redraft.restart',
+    });
+    return undefined;
+  }
+  return editor;
+}
+
+function rangeOf({ start, end }: vscode.Range): unknown {
+  return {
+    start: { line: start.line, character: start.character },
+    end: { line: end.line, character: end.character },
+  };
+}
