@@ -13,8 +13,13 @@ from lsp_server.protocol import RequestFailedError
 from model.editing.source import Span
 
 KNOWN = frozenset({"uri", "version", "range", "position", "message", "instruction", "cost"})
-WATCHED = KNOWN - {"cost"} | {"token", "task", "policy", "ranges"}
-TASKS = ("fill", "fix", "refactor")
+WATCHED = frozenset({"token", "uri", "version", "task", "policy"})
+TASKS = {
+    "fill": WATCHED | {"ranges"},
+    "fix": WATCHED | {"range", "position", "message"},
+    "refactor": WATCHED | {"range", "instruction"},
+}
+"""What each task takes."""
 T = TypeVar("T")
 
 
@@ -69,9 +74,14 @@ class WatchArguments(Arguments):
         if not isinstance(raw, dict):
             raise RequestFailedError(f"{method} takes an object.")
         fields = cast("dict[str, Any]", raw)
-        found = _read(method, fields, WATCHED, lambda: cls(*_common(fields), *_watched(fields)))
-        if found.task not in TASKS:
-            raise RequestFailedError(f"{method}: `task` is one of {', '.join(TASKS)}, not {found.task!r}.")
+        known = TASKS.get(fields.get("task", ""))
+        if known is None:
+            raise RequestFailedError(f"{method}: `task` is one of {', '.join(TASKS)}.")
+        found = _read(
+            f"{method} ({fields['task']})", fields, known, lambda: cls(*_common(fields), *_watched(fields))
+        )
+        if not found.token:
+            raise RequestFailedError(f"{method} needs a `token`, a name for the stream.")
         return found
 
 
@@ -132,6 +142,8 @@ def _number(raw: dict[str, Any], key: str) -> int | None:
 
 
 def _range(raw: dict[str, Any]) -> types.Range | None:
+    if "position" in raw and "range" in raw:
+        raise TypeError("`range` beside `position`")
     if "position" in raw:
         at = _position(raw["position"])
         return types.Range(at, at)
@@ -149,6 +161,6 @@ def _position(raw: Any) -> types.Position:
         raise TypeError("`position`")
     at = cast("dict[str, Any]", raw)
     line, character = at["line"], at["character"]
-    if not isinstance(line, int) or not isinstance(character, int) or line < 0 or character < 0:
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in (line, character)):
         raise TypeError("`line` or `character`")
     return types.Position(line, character)

@@ -191,8 +191,8 @@ def _check_headers(
     connection: ServerConnection,
     request: Request,
 ) -> Response | None:
-    """Refuse what a foreign page could send: a Host that is not ours (DNS rebinding), an Origin not
-    allowed. A plain request gets the page, if there is one; it holds no secret."""
+    """Refuse what a foreign page could send: a Host that is not ours (DNS rebinding), an Origin not allowed.
+    A plain request gets the page, if there is one; it holds no secret."""
     asked = _host_name(f"//{request.headers.get('Host', '')}")
     if asked not in hosts:
         return connection.respond(

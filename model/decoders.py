@@ -16,7 +16,7 @@ import numpy as np
 from model.backends.interface import Candidates
 from model.cache import KVCache
 from model.canvas import Canvas, before_end
-from model.labels import apply_labels
+from model.labels import apply_labels, origins
 from model.policies import InsertDelete, Policy, View
 from model.tokenizer import EOR, EOS, INS_16, INSERTIONS, MASK
 
@@ -177,7 +177,7 @@ def edit(job: Job, cache: KVCache, policy: InsertDelete) -> Decoder:
             break
         ids = tuple(MASK if i in bad else t for i, t in enumerate(canvas.ids))
         banned = {i: {canvas.ids[i]} for i in bad}
-        canvas = yield from _edit_rounds(job, Canvas((), ids, canvas.logp), (), policy, banned)
+        canvas = yield from _edit_rounds(job, replace(canvas, ids=ids), (), policy, banned)
     return canvas
 
 
@@ -202,7 +202,7 @@ def _edit_rounds(
         ids = tuple(apply_labels(labels, canvas.ids))
         if len(ids) > job.longest_canvas:
             break  # the last state that was bearable is the answer
-        canvas = Canvas((), ids, canvas.logp + logp)
+        canvas = Canvas((), ids, canvas.logp + logp, origins=tuple(origins(labels)))
         if ids in seen:
             break
         seen.add(canvas.ids)

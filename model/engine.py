@@ -55,11 +55,10 @@ class DiffusionEngine:
         decoding: Decoding,
         mode: Mode = "diffusion",
         fill_policy: Policy | None = None,
-        store: PrefixStore | None = None,
     ) -> None:
         self.backend = backend
         self.reader = Reader(tokenizer, backend.config, decoding)
-        self.store = store or PrefixStore(backend.new_cache)
+        self.store = PrefixStore(backend.new_cache)
         self._fill: Policy = fill_policy or Threshold(decoding.tau_mask)
         self._fix = InsertDelete(decoding.tau_edit_mask, decoding.tau_edit)
         self._refactor = InsertDelete(decoding.tau_edit_mask, decoding.tau_refactor)
@@ -71,13 +70,12 @@ class DiffusionEngine:
         return f"{config.name} ({config.parameters / 1e6:.1f}M weights), {self.backend.description}"
 
     def styled(self, policy: str, edits: bool) -> DiffusionEngine:
-        """An engine around the same network and cache that decodes by a named policy (`model/choices.py`), for
-        changes of code where `edits`; raises ValueError where there is none."""
+        """An engine around the same network that decodes by a named policy (`model/choices.py`), for changes of code
+        where `edits`; raises ValueError where there is none. Its cache is its own and empty: runs that are compared
+        must not find each other's prompts encoded."""
         reader = self.reader
         chosen = style(policy, reader.decoding, edits)
-        return DiffusionEngine(
-            self.backend, reader.tokenizer, chosen.decoding, chosen.mode, chosen.fill, self.store
-        )
+        return DiffusionEngine(self.backend, reader.tokenizer, chosen.decoding, chosen.mode, chosen.fill)
 
     def start(self, request: Request) -> EngineRun:
         """Begin a request; the network has not run yet. Raises ValueError where its policy is unknown."""
@@ -118,7 +116,8 @@ class EngineRun:
     """One request on its way. `step` is one forward; `proposal` the best verified answer so far."""
 
     def __init__(self, engine: DiffusionEngine, request: Request) -> None:
-        self._began = time.perf_counter()
+        began = time.perf_counter()
+        self._worked = 0.0
         self._declined = ""
         self._reader = engine.reader
         self._request = request
@@ -138,6 +137,7 @@ class EngineRun:
         decoder = engine.decoder(request.task)
         self._sampler = SamplerRun(engine.backend, self._jobs(), decoder, engine.store)
         self._watcher = Watcher(engine.reader.tokenizer)
+        self._worked += time.perf_counter() - began
 
     def _jobs(self) -> Iterator[Job]:
         """One job for each region, written only when the sampler has room for it."""
@@ -150,7 +150,10 @@ class EngineRun:
             yield question.job(self._reader.config, self._writer.inspector(question))
 
     def step(self) -> bool:
-        return not self._declined and self._sampler.step()
+        began = time.perf_counter()
+        more = not self._declined and self._sampler.step()
+        self._worked += time.perf_counter() - began
+        return more
 
     def close(self) -> None:
         """Stop; what was computed of the prompts is kept for the next request."""
@@ -172,14 +175,20 @@ class EngineRun:
         return Progress(done, len(self._regions), f"{done} of {len(self._regions)} regions")
 
     def cost(self, edits: Sequence[Edit] = ()) -> Cost:
-        """What it took so far. For changes of existing code only the tokens that `edits` write count: copied
-        ones would flatter."""
+        """What it took so far; time is that of its own steps, not of others' between them. For changes of existing
+        code only the tokens that `edits` write count: copied ones would flatter."""
         run = self._sampler
         written = run.tokens if self._is_fill else sum(self._reader.tokenizer.count(e.new) for e in edits)
-        return Cost(run.forwards, run.prefills, written, (time.perf_counter() - self._began) * 1000)
+        return Cost(run.forwards, run.prefills, written, 1000 * self._worked)
 
     def proposal(self) -> Proposal:
         """The answer as it stands: a fill's prefix before its first mask, and every finished region."""
+        began = time.perf_counter()
+        found = self._proposal()
+        self._worked += time.perf_counter() - began
+        return replace(found, cost=replace(found.cost, milliseconds=1000 * self._worked))
+
+    def _proposal(self) -> Proposal:
         if self._declined:
             return Proposal("declined", message=self._declined, cost=self.cost())
         pairs = list(zip(self._questions, self._sampler.lanes, strict=False))

@@ -54,6 +54,15 @@ def apply_labels(labels: Sequence[int], canvas: Sequence[int]) -> list[int]:
     return result
 
 
+def origins(labels: Sequence[int]) -> list[int | None]:
+    """Of each token of `apply_labels(labels, canvas)` its place in `canvas`; None for a mask that a label opened."""
+    found: list[int | None] = []
+    for place, label in enumerate(labels):
+        if label != DEL:
+            found += [*[None] * INSERTIONS.get(label, 0), place]
+    return found
+
+
 def labels(source: Sequence[int], target: Sequence[int]) -> tuple[list[int], ...]:
     """All rounds of labels that turn `source` into `target` (both without `<eor>`)."""
     rounds: list[list[int]] = []

@@ -101,7 +101,7 @@ class Reader:
         if words > _MAX_WORDS:
             raise DeclinedError(f"the instruction is longer than {_MAX_WORDS} tokens; say it in fewer words")
         known = self.decoding.instructions
-        if known and not any(_is_alike(task.instruction, phrase) for phrases in known for phrase in phrases):
+        if known and not any(is_alike(task.instruction, phrase) for phrases in known for phrase in phrases):
             listed = "; ".join(phrases[0] for phrases in known[:_LISTED])
             if len(known) > _LISTED:
                 listed += f"; and {len(known) - _LISTED} more (`redraft models info` lists them)"
@@ -224,7 +224,7 @@ def _holes(task: Fill, length: int) -> list[EditRegion]:
     return [EditRegion(span, "hole") for span in spans]
 
 
-def _is_alike(asked: str, phrase: str) -> bool:
+def is_alike(asked: str, phrase: str) -> bool:
     """Whether two instructions share at least half of their words. Where `phrase` has `{placeholders}`, all of
     its own words have to be there, and about as many more as it has placeholders."""
     left, right = (set(_INSTRUCTION_WORD.findall(_PLACEHOLDER.sub("", t).lower())) for t in (asked, phrase))

@@ -102,7 +102,8 @@ Status = Literal["offered", "unchanged", "rejected", "declined", "stopped"]
 @dataclass(frozen=True)
 class Cost:
     """What an answer took. `forwards` counts denoise, commit and verify passes, prefill apart; `tokens`
-    counts emitted tokens without `<eos>` (for edits: changed tokens)."""
+    counts emitted tokens without `<eos>` (for edits: changed tokens); `milliseconds` are those of its own work,
+    without waiting for others."""
 
     forwards: int = 0
     prefills: int = 0

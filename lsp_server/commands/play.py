@@ -6,7 +6,6 @@ import argparse
 import logging
 import os
 import sys
-import webbrowser
 from functools import partial
 
 from lsp_server.commands.engine import UsageError, add_engine_arguments, loader
@@ -25,7 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"the link's key (default: ${TOKEN_VARIABLE}, or a new one); a page finds a server again that has "
         "the same port and key",
     )
-    parser.add_argument("--open", action="store_true", help="open the page in the browser too")
     add_engine_arguments(parser)
 
 
@@ -49,12 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         token=arguments.token,
         page=page,
-        announce=partial(_announce, with_browser=arguments.open),
+        announce=_announce,
     )
 
 
-def _announce(host: str, port: int, token: str, with_browser: bool) -> str:
-    link = f"http://{host}:{port}/#{token}"
-    if with_browser:
-        webbrowser.open(link)
-    return f"Open {link}\nIts last part is the key to this server; Ctrl+C ends both."
+def _announce(host: str, port: int, token: str) -> str:
+    return f"Open http://{host}:{port}/#{token}\nIts last part is the key to this server; Ctrl+C ends both."

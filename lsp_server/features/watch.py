@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lsp_server import edits
 from lsp_server.arguments import WatchArguments
@@ -33,7 +33,8 @@ def register(server: RedraftServer) -> None:
 
 def _watch(ls: RedraftServer, params: Any) -> Coroutine[Any, Any, dict[str, Any]]:
     """`{token, uri, version?, task: "fill" | "fix" | "refactor", ranges?, range?, position?, message?, instruction?,
-    policy?}`; `token` names the stream, `policy` is one of `redraft eval --policy`."""
+    policy?}`; `token` names the stream and replaces an older one of that name, `policy` is one of `redraft eval
+    --policy`. A model that is loaded anew meanwhile begins anew: the forwards then start at 1 again."""
     arguments = WatchArguments.of(METHOD, params)
     try:
         snapshot = ls.documents.get(arguments.uri_given())
@@ -62,17 +63,19 @@ async def _stream(ls: RedraftServer, snapshot: Snapshot, arguments: WatchArgumen
     token, loop = arguments.token, asyncio.get_running_loop()
 
     def tell(news: tuple[Sequence[Frame], Cost]) -> None:
-        if not ls.gone:
+        if not ls.gone and not job.stopped:
             ls.protocol.notify(NEWS, {"token": token, **step(snapshot, *news)})
 
     def watch(frames: Sequence[Frame], cost: Cost) -> None:
         call_in(loop, tell, (frames, cost))
 
-    task = task_of(arguments, snapshot)
+    name = f"watch {token}"
+    for older in [j for j in ls.jobs if cast("tuple[Any, ...]", j.key)[1] == name]:
+        ls.worker.stop(older)  # in whichever document
     job = Job(
-        Request(snapshot.document, task, ls.snippets(snapshot.uri), arguments.policy),
+        Request(snapshot.document, task_of(arguments, snapshot), ls.snippets(snapshot.uri), arguments.policy),
         Priority.REFACTOR,
-        key=(id(ls), f"watch {token}", snapshot.uri),  # a stream of the same name is replaced
+        key=(id(ls), name, snapshot.uri),
         deadline=time.monotonic() + ls.settings.refactor.deadline_ms / 1000,
         on_frames=watch,
     )

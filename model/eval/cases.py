@@ -84,8 +84,9 @@ def needless_refactorings(
     taught: Sequence[str] = (),
 ) -> list[Case]:
     """Functions in which there is nothing of what the instruction names: the right answer is to leave them alone.
-    In half of the cases there would be something else to refactor. `taught` as in `RefactoringDrawer`."""
-    drawer = RefactoringDrawer(place(pairs, files), taught)
+    In half of the cases there would be something else to refactor. Only `taught` ones are named: a checkpoint
+    declines others before its network runs."""
+    drawer = RefactoringDrawer(place(pairs, files), taught, names_others=False)
 
     def draw(scenery: Scenery, rng: np.random.Generator) -> Case | None:
         if rng.random() < 0.5:

@@ -1,7 +1,7 @@
 """Which attention a training step uses: compiled block-sparse on a GPU, document by document on a CPU.
 
 Documents of a packed row never see each other, so on a CPU each is attended alone: of the squares of a row of 768
-positions with two or three documents, less than half is computed (measured: a quarter of a step's time).
+positions with two or three documents, less than half is computed (LOG.md has the times).
 """
 
 from __future__ import annotations

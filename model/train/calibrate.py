@@ -74,22 +74,28 @@ def _refactoring(
     taught: Sequence[str],
 ) -> Decoding:
     """A threshold of its own, since who asks for a change wants it made, and the refactorings that are done
-    reliably with it; all of them where none is."""
+    reliably with it: the threshold with the most of these, among those at which code that holds nothing of what is
+    named is left alone often enough. Only what is offered is named there: the rest is declined unread."""
     decoding = replace(decoding, instructions=())
-    wanted = refactorings(files, count, seed=1, pairs=pairs, taught=taught)
-    needless = needless_refactorings(files, count, seed=1, pairs=pairs, taught=taught)
-    tau = _threshold(lambda t: engine(replace(decoding, tau_refactor=t)), wanted, needless, _NEEDLESS)
-    decoding = replace(decoding, tau_refactor=tau)
-    # A kind needs several cases to be judged by.
     several = max(count, min(_JUDGED * len(taught or REFACTORINGS), 4 * count))
     judged = refactorings(files, several, seed=2, pairs=pairs, taught=taught)
-    found = score(engine(decoding), judged)
-    reliable = [
-        r.phrasings
-        for r in REFACTORINGS.values()
-        if r.name in found and found[r.name].cases >= _FEWEST and found[r.name].exact >= _RELIABLE
-    ]
-    return replace(decoding, instructions=tuple(reliable))
+    found: list[tuple[float, float, float, list[str]]] = []
+    for tau in _EDIT_GRID:
+        now = engine(replace(decoding, tau_refactor=tau))
+        scores = score(now, judged)
+        kinds = [
+            name
+            for name in REFACTORINGS
+            if name in scores and scores[name].cases >= _FEWEST and scores[name].exact >= _RELIABLE
+        ]
+        if kinds:
+            needless = needless_refactorings(files, count, seed=1, pairs=pairs, taught=kinds)
+            alone = score(now, needless)["all"].exact if needless else 0.0
+            found.append((min(alone, _NEEDLESS), sum(scores[k].exact for k in kinds), tau, kinds))
+    if not found:  # nothing is done reliably; an empty list would take every instruction
+        return replace(decoding, instructions=tuple(REFACTORINGS[name].phrasings for name in taught))
+    _, _, tau, kinds = max(found)
+    return replace(decoding, tau_refactor=tau, instructions=tuple(REFACTORINGS[k].phrasings for k in kinds))
 
 
 def _threshold(

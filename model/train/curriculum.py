@@ -24,6 +24,7 @@ from model.train.stages import Source, note, stream
 from model.train.state import RunState, load_state
 from model.train.tasks import Example
 from model.train.world import ALONE, World, whole_weights
+from model.transformer import Transformer
 
 _GRADIENT_SHARE = 0.4
 """Of the time of step minimisation, for the policy gradient."""
@@ -76,36 +77,48 @@ class Curriculum:
                 elapsed = self.world.agree(time.monotonic() - began)
                 rest = None if budget.seconds is None else budget.seconds - elapsed
                 now = Budget(budget.steps, rest, budget.clean if isinstance(stage, Pretraining) else None)
-                self._train(trainer, stage, now, stage.share / left if rest is not None else stage.share)
+                share = stage.share / left if rest is not None else stage.share
+                self._train(trainer, stage, now, share, weights)
                 left -= stage.share
             weights = whole_weights(trainer.network)
         return load_state(trainer.state_path, trainer.identity)
 
-    def _train(self, trainer: Trainer, stage: Stage, budget: Budget, share: float) -> None:
+    def _train(
+        self,
+        trainer: Trainer,
+        stage: Stage,
+        budget: Budget,
+        share: float,
+        start: Mapping[str, torch.Tensor] | None,
+    ) -> None:
+        """Train one stage; `start` are the weights that it began with, also when it is resumed."""
         trainer.schedule = budget.of(share * _fitted(stage), trainer.seconds)
-        questions = self._questions()
-        before = None if isinstance(stage, Pretraining) else probe(trainer.network, questions)
-        old = whole_weights(trainer.network)
         goes_on = isinstance(stage, StepMinimisation) and stage.updates > 0
         trainer.fit(stream(trainer, self.source), is_whole=not goes_on)
+        questions = self._questions()
         after = probe(trainer.network, questions)
-        if before is None:
+        if isinstance(stage, Pretraining) or start is None:
             note(trainer, after=after.summary())
         else:
-            self._keep_if_no_worse(trainer, old, before, after)
+            self._keep_if_no_worse(trainer, start, probe(self._network(start), questions), after)
         if isinstance(stage, StepMinimisation) and stage.updates:
             seconds = None if budget.seconds is None else share * _GRADIENT_SHARE * budget.seconds
             note(trainer, **refine(trainer, stage, self.source, questions, seconds))
 
     def _keep_if_no_worse(
-        self, trainer: Trainer, old: Mapping[str, torch.Tensor], before: Probe, after: Probe
+        self, trainer: Trainer, start: Mapping[str, torch.Tensor], before: Probe, after: Probe
     ) -> None:
         """A late stage that lost right answers is taken back: what follows starts from where it started."""
         is_kept = self.world.tell(after.right >= before.right)
         note(trainer, before=before.summary(), after=after.summary(), kept=is_kept)
         if not is_kept:
-            trainer.start_from(old)
+            trainer.start_from(start)
             trainer.save()
+
+    def _network(self, weights: Mapping[str, torch.Tensor]) -> Transformer:
+        network = Transformer(self.recipe.model)
+        network.load_state_dict(dict(weights))
+        return network.to(self.device)
 
     def _questions(self) -> Sequence[Example]:
         """Fixed questions of projects that are not trained on."""

@@ -8,13 +8,14 @@ refactoring of which there is nothing in the region. Knows no tokens.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from model.editing.source import Span
 from model.editing.syntax import parse
+from model.questions import is_alike
 from model.train.refactorings.catalogue import REFACTORINGS
 from model.train.refactorings.codemods import CODEMODS
 from model.train.refactorings.pairs import PlacedPair
@@ -87,18 +88,17 @@ class RefactoringDrawer:
     """Draws from pairs of a corpus and from what can be made of a scenery; deterministic for a generator."""
 
     def __init__(
-        self, pairs: Mapping[str, Sequence[PlacedPair]] | None = None, taught: Sequence[str] = ()
+        self,
+        pairs: Mapping[str, Sequence[PlacedPair]] | None = None,
+        taught: Sequence[str] = (),
+        names_others: bool = True,
     ) -> None:
-        """`taught` names the refactorings that are done (none: all); the others are named only in vain.
-        Raises ValueError for a name that the catalogue lacks."""
+        """`taught` names the refactorings that are done (none: all); the others are named only in vain, or not at
+        all. Raises ValueError for a name that the catalogue lacks."""
         if unknown := sorted({*taught} - {*REFACTORINGS}):
             raise ValueError(f"there are no refactorings {', '.join(unknown)}")
         known = {*taught} or {*REFACTORINGS}
-        self._untaught = [
-            r.name
-            for r in REFACTORINGS.values()
-            if r.name not in known and r.instructed and "{" not in r.phrasings[0]  # placeholders need a place
-        ]
+        self._untaught = _others(known) if names_others else []
         self._absent_signs = {name: sign for name, sign in _ABSENT.items() if name in known}
         self._pairs = {name: each for name, each in (pairs or {}).items() if name in known}
         self._contrasting = {name: [p for p in each if p.pair.others] for name, each in self._pairs.items()}
@@ -198,6 +198,18 @@ class RefactoringDrawer:
             return self._untaught[int(rng.integers(len(self._untaught)))]
         absent = [name for name, sign in self._absent_signs.items() if not sign.search(code)]
         return absent[int(rng.integers(len(absent)))] if absent else None
+
+
+def _others(known: Collection[str]) -> list[str]:
+    """Instructed refactorings that are not `known` and are not asked for in the words of one that is."""
+    phrases = [phrase for name in known for phrase in REFACTORINGS[name].phrasings]
+    return [
+        r.name
+        for r in REFACTORINGS.values()
+        if r.name not in known
+        and r.instructed
+        and not any("{" in p or is_alike(p, phrase) for p in r.phrasings for phrase in phrases)
+    ]
 
 
 def _with_old_style(rewriting: Rewriting, kind: str, rng: np.random.Generator) -> Rewriting:

@@ -113,6 +113,7 @@ class Trainer:
     def start_from(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Take over trained weights; the optimisers warm up anew."""
         load_weights_into(self.network, weights)
+        self.optimizers = Optimizers(self.network, self.recipe)
 
     def progress(self, step: int | None = None) -> float:
         """How far the stage is, in [0, 1]; `step` other than the current one is for batches prepared ahead."""

@@ -54,7 +54,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """The nearest matrix with singular values near one, by Newton-Schulz iterations; the shape stays."""
+    """About the polar factor of a matrix, by Newton-Schulz iterations: singular values between 0.68 and 1.13."""
     a, b, c = _QUINTIC
     x = matrix.to(torch.bfloat16 if matrix.is_cuda else torch.float32)
     is_tall = x.shape[0] > x.shape[1]

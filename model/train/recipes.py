@@ -96,7 +96,7 @@ def curriculum(
     )
     walked, minimised = late
     return (
-        Pretraining(share=1 - walked - minimised, phases=phases),
+        Pretraining(share=round(1 - walked - minimised, 6), phases=phases),
         Trajectories(share=walked, shares=edits),
         StepMinimisation(share=minimised, shares=edits),
     )

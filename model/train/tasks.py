@@ -40,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Emphasis:
-    """What of the catalogues is taught. A small network that is taught everything learns nothing well.
+    """What of the catalogues is taught: a small network that was taught all of it applied none of it (LOG.md).
 
     `refactorings` names the instructed ones (none: all); instructions for others are taught to change nothing.
     `syntax` multiplies how often slips that break the parse are drawn."""

@@ -26,10 +26,14 @@ def news(editor) -> list[Any]:
     return found
 
 
-async def watch(editor, uri: str, token: str = "a", **params: Any) -> Any:
+async def watch(editor, uri: str, **params: Any) -> Any:
     return await editor.wait(
-        editor.protocol.send_request_async("redraft/watch", {"token": token, "uri": uri, **params})
+        editor.protocol.send_request_async("redraft/watch", {"token": "a", "uri": uri, **params})
     )
+
+
+def vars_of(position: t.Position) -> dict[str, int]:
+    return place(position.line, position.character)
 
 
 def place(line: int, character: int) -> dict[str, int]:
@@ -58,24 +62,27 @@ async def test_two_ways_to_decode_side_by_side(editor, news):
     """The same spans by diffusion and autoregressively: two streams, each with its own costs."""
     await editor.start()
     await editor.ready()
-    uri = editor.open("# 😀\r\n" + GOOD.replace("\n", "\r\n"))
+    text = GOOD.replace("s = 0", 'x = "😀"; s = 0').replace("\n", "\r\n")
+    uri = editor.open(text)
+    first, second = text.index("s = 0"), text.index("return s")
+    spans = [(first, first + 5), (second, second + 8)]
     ranges = [
-        {"start": place(2, 4), "end": place(2, 9)},
-        {"start": place(5, 4), "end": place(5, 12)},
+        {"start": vars_of(editor.position(text, a)), "end": vars_of(editor.position(text, b))}
+        for a, b in spans
     ]
+    assert ranges[0]["start"] == place(1, 14), "the emoji counts twice"
     both = await asyncio.gather(
-        watch(editor, uri, "left", task="fill", ranges=ranges),
-        watch(editor, uri, "right", task="fill", ranges=ranges, policy="autoregressive"),
+        watch(editor, uri, token="left", task="fill", ranges=ranges),
+        watch(editor, uri, token="right", task="fill", ranges=ranges, policy="autoregressive"),
     )
     assert [a.token for a in both] == ["left", "right"]
     for answer in both:
         mine = [n for n in news if n.token == answer.token]
         assert mine[-1].cost.forwards == answer.cost.forwards
         assert {f.region for n in mine for f in n.frames} == {0, 1}
-        assert {(f.range.start.line, f.range.end.character) for n in mine for f in n.frames} == {
-            (2, 9),
-            (5, 12),
-        }
+        for edit in answer.edits:
+            start, end = (editor.offset(text, getattr(edit.range, side)) for side in ("start", "end"))
+            assert any(a <= start <= end <= b for a, b in spans)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +96,9 @@ async def test_two_ways_to_decode_side_by_side(editor, news):
         ({"task": "fix", "position": "here"}, "`position`"),
         ({"task": "fill", "ranges": [None]}, "`ranges`"),
         ({"task": "fix", "position": place(0, 0), "colour": 1}, "does not know colour"),
+        ({"task": "fix", "position": place(0, 0), "ranges": []}, "does not know ranges"),
+        ({"task": "fix", "position": {"line": 0, "character": True}}, "`character`"),
+        ({"task": "fix", "position": place(0, 0), "token": ""}, "needs a `token`"),
         ({"task": "fix", "position": place(0, 0), "version": 7}, "has changed"),
     ],
 )
@@ -112,7 +122,22 @@ async def test_a_stream_can_be_cancelled(editor, news):
     editor.cancel_request(t.CancelParams("the-request"))
     with pytest.raises(JsonRpcException):
         await editor.wait(answer)
-    await editor.until_state(lambda s: s.pending == 0)
     seen = len(news)
+    await editor.until_state(lambda s: s.pending == 0)
     await asyncio.sleep(0.3)
     assert len(news) == seen
+
+
+async def test_a_stream_of_the_same_name_replaces_the_older_one(editor, news):
+    """In another document too: what arrives afterwards under that name is the new stream's."""
+    await editor.start("serve", "--debug")
+    await editor.ready()
+    long = editor.open("\n\n".join(GOOD.replace("total", f"total_{i}") for i in range(120)))
+    short = editor.open(BROKEN, "file:///project/b.py")
+    params = {"token": "a", "uri": long, "task": "refactor", "instruction": "use is None"}
+    first = editor.request("redraft/watch", params, "the-request")
+    await editor.until(lambda: len(news) > 0)
+    second = await watch(editor, short, task="fix", position=place(0, 5))
+    assert (await editor.wait(first)).status == "stopped"
+    assert second.status == "offered"
+    assert len(news[-1].frames) == 1

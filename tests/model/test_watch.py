@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.canvas import Canvas
 from model.editing.edit import apply
 from model.editing.source import Span
 from model.engine import DiffusionEngine, load_engine
-from model.request import Complete, Document, Fill, Fix, Frame, Proposal, Refactor, Request
-from model.tokenizer import MASK, Tokenizer
-from model.watch import _origins, _state
+from model.labels import apply_labels, origins
+from model.request import Cell, Complete, Document, Fill, Fix, Frame, Proposal, Refactor, Request
+from model.tokenizer import DEL, EOR, FIRST_TEXT_ID, INS_2, MASK, Tokenizer
+from model.watch import Watcher, _state
 
 BROKEN = "def total(items)\n    s = 0\n    for i in items:\n        s += i\n    return s\n"
 GOOD = BROKEN.replace("items)\n", "items):\n")
@@ -90,17 +92,46 @@ def test_an_unknown_policy_names_the_known_ones(engine: DiffusionEngine, task) -
         engine.start(Request(Document(GOOD, "python"), task, policy="nonsense:1"))
 
 
-def test_a_style_shares_the_cache(engine: DiffusionEngine) -> None:
-    assert engine.styled("autoregressive", edits=False).store is engine.store
+def test_ways_to_decode_do_not_share_a_cache(engine: DiffusionEngine) -> None:
+    """Else the second of two runs that are compared would find its prompt encoded."""
+    assert engine.styled("autoregressive", edits=False).store is not engine.store
 
 
-@given(st.lists(st.integers(20, 26), max_size=12), st.lists(st.integers(20, 26), max_size=12))
-def test_every_place_has_one_origin_at_most(old: list[int], new: list[int]) -> None:
-    found = list(_origins(old, new))
-    assert [at for at, _ in found] == list(range(len(new)))
-    origins = [before for _, before in found if before is not None]
-    assert origins == sorted(set(origins))
-    assert all(0 <= before < len(old) for before in origins)
+def cells(tokenizer: Tokenizer, old: list[int], canvas: Canvas, sure: dict[int, float]) -> list[Cell]:
+    return list(Watcher(tokenizer)._cells(old, canvas, sure))
+
+
+def test_masks_of_the_next_block_are_new(tokenizer: Tokenizer) -> None:
+    """A fill's tokens never move: what was masked is committed, and the next block's masks were never asked."""
+    text = tokenizer.encode("wxyz")[:1] * 4
+    canvas = Canvas(tuple(text), (MASK,) * 4)
+    found = cells(tokenizer, [MASK] * 4, canvas, {i: 0.1 * i for i in range(4)})
+    assert [c.state for c in found] == ["committed"] * 4 + ["mask"] * 4
+    assert [c.confidence for c in found] == [0.0, 0.1, 0.2, pytest.approx(0.3), None, None, None, None]
+
+
+@given(st.data())
+def test_an_edits_tokens_are_followed_where_they_move(tokenizer: Tokenizer, data: st.DataObject) -> None:
+    """Kept tokens are kept, wherever deletions and insertions before them put them."""
+    ids = st.integers(FIRST_TEXT_ID + 100, FIRST_TEXT_ID + 104)
+    old = data.draw(st.lists(ids, min_size=1, max_size=8))
+    kinds = st.sampled_from(["keep", "delete", "insert", "change"])
+    chosen = data.draw(st.lists(kinds, min_size=len(old), max_size=len(old)))
+    label = {"delete": DEL, "insert": INS_2, "change": FIRST_TEXT_ID + 110}
+    labels = [*(label.get(kind, token) for kind, token in zip(chosen, old, strict=True)), EOR]
+    new = apply_labels(labels, [*old, EOR])
+    canvas = Canvas((), tuple(new), origins=tuple(origins(labels)))
+    wanted = [
+        state
+        for kind in chosen
+        for state in {
+            "keep": ["kept"],
+            "delete": [],
+            "insert": ["mask", "mask", "kept"],
+            "change": ["revised"],
+        }[kind]
+    ]
+    assert [c.state for c in cells(tokenizer, old, canvas, {})] == wanted
 
 
 def test_states() -> None:
@@ -115,8 +146,6 @@ def test_states() -> None:
 @given(st.text("ab é😀\n", max_size=20))
 def test_cells_hold_the_text(tokenizer: Tokenizer, text: str) -> None:
     """Characters of several tokens too, and none twice."""
-    from model.watch import Watcher
-
     ids = tokenizer.encode(text)
     watcher = Watcher(tokenizer)
     assert "".join(watcher._texts(ids)) == text
