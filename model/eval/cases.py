@@ -23,7 +23,7 @@ from model.train.scenery import Scenery
 from model.train.slips import Scene, slip
 
 _PIECE = 12_000
-_MISSES = 12
+_MISSES = 40
 """Draws in a row without a case after which a refactoring is given up: the files hold none."""
 _TOP_LEVEL = re.compile(r"(?m)^(?=[A-Za-z_@])")
 

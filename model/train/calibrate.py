@@ -32,7 +32,7 @@ _MASK_GRID = (0.5, 0.6, 0.7, 0.8, 0.9)
 _INTACT, _NEEDLESS = 0.97, 0.95
 _RELIABLE = 0.7
 """Share of exact answers from which a refactoring is offered."""
-_JUDGED, _FEWEST = 6, 3
+_JUDGED, _FEWEST = 12, 3
 """Cases a kind by which it is judged, and the fewest where held-out files hold no more."""
 _HIDDEN_SHARE = 0.3
 """Share of completions that the confidence threshold keeps back: the least sure ones."""

@@ -64,10 +64,12 @@ class Curriculum:
                 f"{self.world.size} processes cannot share {self.recipe.rows_per_step} rows a step; start fewer"
             )
         weights, began = self.weights, time.monotonic()
-        todo = [s for s in self.recipe.stages if not self._is_finished(s, budget)]
+        todo = [s for s in self.recipe.stages if s.share > 0 and not self._is_finished(s, budget)]
         left = sum(s.share for s in todo)
         trainer = self._trainer(self.recipe.stages[0])
         for stage in self.recipe.stages:
+            if stage.share <= 0:
+                continue
             trainer = self._trainer(stage)
             if trainer.resume():
                 _say(f"{stage.name}: continuing from step {trainer.step}")

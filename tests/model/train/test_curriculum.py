@@ -79,6 +79,14 @@ def test_every_stage_is_trained_and_says_what_it_did(staged: Recipe, trained: Pa
     assert {"updates", "kept", "before", "after"} <= rounds[-1].keys()
 
 
+def test_a_stage_without_a_share_is_left_out(staged: Recipe, files, tokenizer, tmp_path: Path) -> None:
+    stages = tuple(replace(s, share=float(isinstance(s, Pretraining))) for s in staged.stages)
+    recipe = replace(staged, steps=2, stages=stages)
+    state = curriculum(recipe, files, tokenizer, tmp_path).run(Budget(recipe.steps, seconds=3.0))
+    assert state.is_finished
+    assert [*spent(recipe, tmp_path)] == ["pretraining"]
+
+
 def test_weights_are_handed_from_stage_to_stage(trained: Path) -> None:
     """Each stage moved the weights, by less than another start would be away."""
     weights = [
