@@ -20,7 +20,7 @@ const panes = find("panes");
 const policy = new PolicyChoice(find("policy"), find("numbers"));
 const player = new Player(find("player"));
 const editor = new CodeEditor(find("editor"), EXAMPLE, {
-  changed: () => session.changed(),
+  changed: () => (session.changed(), player.refresh()),
   run: () => form.requestSubmit(),
 });
 let running = 0;
@@ -66,7 +66,11 @@ async function run(): Promise<void> {
   const names = [policy.name, ...(find<HTMLInputElement>("beside").checked ? [AUTOREGRESSIVE] : [])];
   const shown = names.map((name) => {
     const recording = new Recording(name === AUTOREGRESSIVE ? "Autoregressive" : "Diffusion");
-    return new Pane(recording, () => recording.answer && editor.apply(recording.answer));
+    // Edits belong to the text that they were made for, and to no other.
+    const isFresh = () => recording.answer?.version === session.version;
+    return new Pane(recording, isFresh, () => {
+      if (recording.answer && isFresh()) editor.apply(recording.answer);
+    });
   });
   panes.replaceChildren(...shown.map((pane) => pane.element));
   player.show(shown);

@@ -12,6 +12,7 @@ export class Pane {
 
   constructor(
     readonly recording: Recording,
+    private isFresh: () => boolean,
     private onApply: () => void,
   ) {
     const title = document.createElement("h3");
@@ -24,7 +25,7 @@ export class Pane {
   draw(time: number): void {
     const moment = this.recording.moment(time);
     const isEnd = this.recording.isFinished && time >= this.recording.length;
-    const key = `${moment?.at}/${isEnd}`;
+    const key = `${moment?.at}/${isEnd}/${this.isFresh()}`;
     if (key === this.shown) return;
     this.shown = key;
     const cost = isEnd && this.recording.answer ? this.recording.answer.cost : moment?.cost;
@@ -39,10 +40,11 @@ export class Pane {
     const { answer, failure } = this.recording;
     if (!answer) return [failure];
     if (answer.status !== "offered") return [`${answer.status}: ${answer.message}`];
+    if (!this.isFresh()) return ["The code has changed since; run again."];
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = "Apply to the code";
-    button.onclick = () => (button.remove(), this.onApply());
+    button.onclick = () => this.onApply();
     return [`offered: the result passed the syntax check. `, button];
   }
 }

@@ -43,6 +43,11 @@ export class Player {
     this.start();
   }
 
+  /** Draws again what is shown: something about the runs or the code has changed. */
+  refresh(): void {
+    this.seek(Math.min(this.time, this.length));
+  }
+
   private get length(): number {
     return Math.max(0, ...this.panes.map((pane) => pane.recording.length));
   }

@@ -56,7 +56,8 @@ export interface Wish {
 const URI = "file:///play/example.py";
 
 export class Session {
-  private version = 0;
+  /** Of the document's text; it grows with every change, and with nothing else. */
+  version = 1;
   private streams = new Map<string, (step: Step) => void>();
   private connection: Connection;
   private count = 0;
@@ -112,7 +113,6 @@ export class Session {
       },
     });
     this.connection.notify("initialized", {});
-    this.version += 1;
     const document = { uri: URI, languageId: "python", version: this.version, text: this.text() };
     this.connection.notify("textDocument/didOpen", { textDocument: document });
   }

@@ -110,6 +110,27 @@ def test_a_fix_is_shown_and_applied(page: Browser, play: Play, screenshots: Path
     assert page("hosts") == [where], "no request to any other host"
 
 
+STALE = "The code has changed since; run again."
+
+
+def test_edits_for_another_text_cannot_be_applied(page: Browser) -> None:
+    """Edits name places in the text that was sent: applied to another one, they would spoil it."""
+    page("click", what=".cm-line")
+    run(page)
+    assert page("text", what=".verdict button") == ["Apply to the code"] * 2
+    page("click", what="article >> nth=0 >> .verdict button")
+    applied = page.code()
+    assert "def total(items, start=None):\n" in applied
+    assert page("text", what=".verdict") == [STALE] * 2
+    page("keys", keys=["Control+z"])
+    assert page("text", what=".verdict") == [STALE] * 2
+    run(page)
+    assert len(page("text", what=".verdict button")) == 2
+    page("click", what=".cm-line >> nth=9")
+    page("write", text="x")
+    assert page("text", what=".verdict") == [STALE] * 2
+
+
 def test_spans_are_marked_and_stepped_through(page: Browser, screenshots: Path) -> None:
     """Two spans denoised at once; steps forward and back show other canvases."""
     page("click", what="input[value=fill]")
