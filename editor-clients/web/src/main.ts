@@ -53,10 +53,14 @@ function wish(): Wish | string {
 
 async function record(recording: Recording, asked: Wish): Promise<void> {
   try {
-    recording.answer = await session.watch(asked, (step) => recording.add(step));
+    recording.answer = await session.watch(asked, (step) => {
+      recording.add(step);
+      player.refresh();
+    });
   } catch (error) {
-    recording.failure = (error as Error).message;
+    recording.failure = (error as Error).message || "It failed, and the server did not say why.";
   }
+  player.refresh(); // it may stand still, with the verdict yet to show
 }
 
 async function run(): Promise<void> {
@@ -105,6 +109,7 @@ find("mark").onclick = () => {
   suit();
 };
 find("unmark").onclick = () => editor.clearMarks();
+onhashchange = () => location.reload(); // another key was pasted
 themeButton(find("theme"));
 suit();
 showMessage("Put the cursor into the broken function and run.");
