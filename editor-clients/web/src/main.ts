@@ -20,7 +20,7 @@ const panes = find("panes");
 const policy = new PolicyChoice(find("policy"), find("numbers"));
 const player = new Player(find("player"));
 const editor = new CodeEditor(find("editor"), EXAMPLE, {
-  changed: () => session.changed(),
+  changed: () => (session.changed(), player.refresh()),
   run: () => form.requestSubmit(),
 });
 let running = 0;
@@ -53,10 +53,14 @@ function wish(): Wish | string {
 
 async function record(recording: Recording, asked: Wish): Promise<void> {
   try {
-    recording.answer = await session.watch(asked, (step) => recording.add(step));
+    recording.answer = await session.watch(asked, (step) => {
+      recording.add(step);
+      player.refresh();
+    });
   } catch (error) {
-    recording.failure = (error as Error).message;
+    recording.failure = (error as Error).message || "It failed, and the server did not say why.";
   }
+  player.refresh(); // it may stand still, with the verdict yet to show
 }
 
 async function run(): Promise<void> {
@@ -66,7 +70,11 @@ async function run(): Promise<void> {
   const names = [policy.name, ...(find<HTMLInputElement>("beside").checked ? [AUTOREGRESSIVE] : [])];
   const shown = names.map((name) => {
     const recording = new Recording(name === AUTOREGRESSIVE ? "Autoregressive" : "Diffusion");
-    return new Pane(recording, () => recording.answer && editor.apply(recording.answer));
+    // Edits belong to the text that they were made for, and to no other.
+    const isFresh = () => recording.answer?.version === session.version;
+    return new Pane(recording, isFresh, () => {
+      if (recording.answer && isFresh()) editor.apply(recording.answer);
+    });
   });
   panes.replaceChildren(...shown.map((pane) => pane.element));
   player.show(shown);
@@ -101,6 +109,7 @@ find("mark").onclick = () => {
   suit();
 };
 find("unmark").onclick = () => editor.clearMarks();
+onhashchange = () => location.reload(); // another key was pasted
 themeButton(find("theme"));
 suit();
 showMessage("Put the cursor into the broken function and run.");

@@ -8,10 +8,11 @@ export class Pane {
   private figures = document.createElement("p");
   private canvases = document.createElement("div");
   private verdict = document.createElement("p");
-  private shown = "";
+  private shown: unknown[] = [];
 
   constructor(
     readonly recording: Recording,
+    private isFresh: () => boolean,
     private onApply: () => void,
   ) {
     const title = document.createElement("h3");
@@ -23,10 +24,12 @@ export class Pane {
 
   draw(time: number): void {
     const moment = this.recording.moment(time);
-    const isEnd = this.recording.isFinished && time >= this.recording.length;
-    const key = `${moment?.at}/${isEnd}`;
-    if (key === this.shown) return;
-    this.shown = key;
+    // A failure has no place in the time of work: it is said at once.
+    const { failure, isFinished, lastStep } = this.recording;
+    const isEnd = failure !== "" || (isFinished && time >= lastStep);
+    const shown = [moment, isEnd, this.isFresh()];
+    if (shown.every((each, i) => each === this.shown[i])) return;
+    this.shown = shown;
     const cost = isEnd && this.recording.answer ? this.recording.answer.cost : moment?.cost;
     this.figures.textContent = cost ? figures(cost) : "waiting for the first step";
     this.canvases.replaceChildren(
@@ -39,10 +42,11 @@ export class Pane {
     const { answer, failure } = this.recording;
     if (!answer) return [failure];
     if (answer.status !== "offered") return [`${answer.status}: ${answer.message}`];
+    if (!this.isFresh()) return ["The code has changed since; run again."];
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = "Apply to the code";
-    button.onclick = () => (button.remove(), this.onApply());
+    button.onclick = () => this.onApply();
     return [`offered: the result passed the syntax check. `, button];
   }
 }
@@ -55,10 +59,14 @@ function figures(cost: {
 }): string {
   const steps = `${cost.forwards} ${cost.forwards === 1 ? "step" : "steps"}`;
   const time = `${cost.milliseconds.toFixed(0)} ms`;
-  if (!cost.tokens) return `${steps} · ${time}`;
-  const rate = (1000 * cost.tokens) / Math.max(1, cost.milliseconds);
-  const tokens = `${cost.tokens} ${cost.tokens === 1 ? "token" : "tokens"}`;
-  return `${steps} · ${tokens} · ${cost.tokensPerForward.toFixed(2)} tokens per step · ${rate.toFixed(0)} tokens/s · ${time}`;
+  const found = [steps, time];
+  if (cost.tokens) {
+    const rate = (1000 * cost.tokens) / Math.max(1, cost.milliseconds);
+    const tokens = `${cost.tokens} ${cost.tokens === 1 ? "token" : "tokens"}`;
+    const perStep = `${cost.tokensPerForward.toFixed(2)} tokens per step`;
+    found.splice(1, 0, tokens, perStep, `${rate.toFixed(0)} tokens/s`);
+  }
+  return found.map((each) => each.replaceAll(" ", "\u00a0")).join(" · "); // lines break between figures alone
 }
 
 function canvas(cells: Cell[]): HTMLElement {

@@ -56,10 +56,14 @@ export interface Wish {
 const URI = "file:///play/example.py";
 
 export class Session {
-  private version = 0;
+  /** Of the document's text; it grows with every change, and with nothing else. */
+  version = 1;
   private streams = new Map<string, (step: Step) => void>();
   private connection: Connection;
-  private count = 0;
+  /** Names this page's streams: this page, its connection, the run. */
+  private page = Math.random().toString(36).slice(2);
+  private connections = 0;
+  private runs = 0;
 
   constructor(
     token: string,
@@ -86,7 +90,7 @@ export class Session {
 
   /** Runs `wish` and hands over each step; resolves with the answer. */
   async watch(wish: Wish, onStep: (step: Step) => void): Promise<Answer> {
-    const token = `run ${++this.count}`;
+    const token = `${this.page} ${this.connections} ${++this.runs}`;
     this.streams.set(token, onStep);
     try {
       const params = { token, uri: URI, version: this.version, ...wish } as unknown as Json;
@@ -96,12 +100,15 @@ export class Session {
     }
   }
 
+  /** Stops every run; what still arrives of them is ignored. */
   stop(): void {
+    this.streams.clear();
     this.connection.cancelAll();
   }
 
   /** After every connection, the first and later ones: the server knows nothing yet. */
   private async begin(): Promise<void> {
+    this.connections += 1;
     await this.connection.request("initialize", {
       processId: null,
       rootUri: null,
@@ -112,7 +119,6 @@ export class Session {
       },
     });
     this.connection.notify("initialized", {});
-    this.version += 1;
     const document = { uri: URI, languageId: "python", version: this.version, text: this.text() };
     this.connection.notify("textDocument/didOpen", { textDocument: document });
   }
