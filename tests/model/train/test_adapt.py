@@ -188,7 +188,7 @@ def test_it_learns_to_denoise_and_keeps_its_causal_mode(foreign, files, tokenize
     after = losses(trainer, unseen)
     print(f"causal {before[0]:.3f} -> {after[0]:.3f}, diffusion {before[1]:.3f} -> {after[1]:.3f}")
     assert after[0] < before[0] + 0.05
-    assert after[1] < before[1] - 0.5
+    assert after[1] < before[1] - 0.3
 
 
 def test_its_checkpoint_answers(run) -> None:
