@@ -15,6 +15,7 @@ from model.train.data import PackedRows, stack
 from model.train.loop import Trainer
 from model.train.recipes import Phase, Pretraining
 from model.train.rows import GROUPS
+from model.train.tasks import EVERYTHING
 
 _ALL = Phase("all", 0.0, 2, (("fill", 0.5), ("fix", 0.25), ("refactor", 0.25)))
 
@@ -24,9 +25,8 @@ def heldout_losses(
     trainer: Trainer, files: Sequence[SourceFile], tokenizer: Tokenizer, rows: int = 64
 ) -> dict[str, float]:
     """Mean cross-entropy in nats of each report group over `rows` rows, the same ones for every network."""
-    plain = replace(
-        trainer.recipe, block_sizes=BLOCK_SIZES
-    )  # an ablated choice must not change the yardstick
+    # An ablated choice must not change the yardstick.
+    plain = replace(trainer.recipe, block_sizes=BLOCK_SIZES, emphasis=EVERYTHING)
     data = PackedRows(list(files), tokenizer, plain, Pretraining(1.0, (_ALL,)))
     sums = torch.zeros(2, len(GROUPS))
     for number in range(rows):
