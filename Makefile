@@ -6,6 +6,9 @@
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+ifneq ($(TORCH_INDEX),)
+export PIP_EXTRA_INDEX_URL := $(TORCH_INDEX)
+endif
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
@@ -40,7 +43,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing Redraft with PyTorch and the test tools"
-	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[train,dev]'
+	@$(PIP) --editable '.[train,dev]'
 	@touch $@ $(VENV)/.base
 
 try: $(VENV)/.base

@@ -19,8 +19,8 @@ class Canvas:
     """Sum of the log-probabilities at which the tokens so far were committed."""
     is_cut: bool = False
     """Decoding gave up before the answer's end: such an edit would lose text and must not be used."""
-    origins: tuple[int | None, ...] | None = None
-    """Of an edit's `ids` their places on the canvas before (None: opened since). A fill's tokens never move."""
+    labels: tuple[int, ...] | None = None
+    """Of an edit: what made `ids` of the canvas before. A fill's tokens never move."""
 
     @property
     def masks(self) -> list[int]:

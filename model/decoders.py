@@ -16,7 +16,7 @@ import numpy as np
 from model.backends.interface import Candidates
 from model.cache import KVCache
 from model.canvas import Canvas, before_end
-from model.labels import apply_labels, origins
+from model.labels import apply_labels
 from model.policies import InsertDelete, Policy, View
 from model.tokenizer import EOR, EOS, INS_16, INSERTIONS, MASK
 
@@ -202,7 +202,7 @@ def _edit_rounds(
         ids = tuple(apply_labels(labels, canvas.ids))
         if len(ids) > job.longest_canvas:
             break  # the last state that was bearable is the answer
-        canvas = Canvas((), ids, canvas.logp + logp, origins=tuple(origins(labels)))
+        canvas = Canvas((), ids, canvas.logp + logp, labels=labels)
         if ids in seen:
             break
         seen.add(canvas.ids)

@@ -11,6 +11,7 @@ from math import exp
 
 from model.canvas import Canvas, before_end
 from model.editing.source import Span
+from model.labels import origins
 from model.request import Cell, CellState, Frame
 from model.sampler import Lane
 from model.tokenizer import MASK, Tokenizer
@@ -36,8 +37,9 @@ class Watcher:
 
     def _cells(self, old: Sequence[int], canvas: Canvas, sure: dict[int, float]) -> Iterator[Cell]:
         new = _ids(canvas)
+        came_from = None if canvas.labels is None else origins(canvas.labels)
         for place, (token, text) in enumerate(zip(new, self._texts(new), strict=True)):
-            origin = place if canvas.origins is None else canvas.origins[place]
+            origin = place if came_from is None else came_from[place]
             before = old[origin] if origin is not None and origin < len(old) else None
             yield Cell(text, _state(before, token), None if origin is None else sure.get(origin))
 

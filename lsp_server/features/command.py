@@ -90,14 +90,21 @@ def _cancel(ls: RedraftServer, params: types.ExecuteCommandParams) -> Outcome:
     return {"stopped": ls.stop_jobs(Arguments.read(params).uri or None)}
 
 
-def _snapshot(ls: RedraftServer, arguments: Arguments) -> Snapshot:
-    """The document that a command is about, if the model may work on it. Raises RequestFailedError."""
+def asked_about(ls: RedraftServer, arguments: Arguments) -> Snapshot:
+    """The document that a request is about, as it was when asked. Raises RequestFailedError."""
     try:
         snapshot = ls.documents.get(arguments.uri_given())
     except UnknownDocumentError as error:
         raise RequestFailedError(str(error)) from None
     if arguments.version is not None and arguments.version != snapshot.version:
-        raise RequestFailedError("The document has changed since this action was listed; ask again.")
+        raise RequestFailedError(f"The document has changed since version {arguments.version}; ask again.")
+    return snapshot
+
+
+def _snapshot(ls: RedraftServer, arguments: Arguments) -> Snapshot:
+    """The document that a command is about, if the model may work on it; the user is told why not. Raises
+    RequestFailedError."""
+    snapshot = asked_about(ls, arguments)
     if why := ls.refusal(snapshot.about):
         ls.say(why, types.MessageType.Warning)
         raise RequestFailedError(why)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lsp_server import edits
 from lsp_server.arguments import WatchArguments
-from lsp_server.documents import Snapshot, UnknownDocumentError
+from lsp_server.documents import Snapshot
 from lsp_server.features import status
+from lsp_server.features.command import asked_about
 from lsp_server.jobs import Job, NotReadyError, Priority
 from lsp_server.loops import call_in
 from lsp_server.protocol import RequestFailedError
@@ -36,12 +37,7 @@ def _watch(ls: RedraftServer, params: Any) -> Coroutine[Any, Any, dict[str, Any]
     policy?}`; `token` names the stream and replaces an older one of that name, `policy` is one of `redraft eval
     --policy`. A model that is loaded anew meanwhile begins anew: the forwards then start at 1 again."""
     arguments = WatchArguments.of(METHOD, params)
-    try:
-        snapshot = ls.documents.get(arguments.uri_given())
-    except UnknownDocumentError as error:
-        raise RequestFailedError(str(error)) from None
-    if arguments.version is not None and arguments.version != snapshot.version:
-        raise RequestFailedError("The document has changed since; ask again.")
+    snapshot = asked_about(ls, arguments)
     if why := ls.refusal(snapshot.about):
         raise RequestFailedError(why)
     return _stream(ls, snapshot, arguments)

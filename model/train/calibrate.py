@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 from model.backends.interface import Backend
 from model.checkpoint import Decoding
@@ -79,18 +80,21 @@ def _refactoring(
     decoding = replace(decoding, instructions=())
     several = max(count, min(_JUDGED * len(taught or REFACTORINGS), 4 * count))
     judged = refactorings(files, several, seed=2, pairs=pairs, taught=taught)
-    found: list[tuple[float, float, float, list[str]]] = []
+    needless = cache(
+        lambda kinds: needless_refactorings(files, count, seed=1, pairs=pairs, taught=kinds)
+    )  # thresholds often agree on what is reliable
+    found: list[tuple[float, float, float, tuple[str, ...]]] = []
     for tau in _EDIT_GRID:
         now = engine(replace(decoding, tau_refactor=tau))
         scores = score(now, judged)
-        kinds = [
+        kinds = tuple(
             name
             for name in REFACTORINGS
             if name in scores and scores[name].cases >= _FEWEST and scores[name].exact >= _RELIABLE
-        ]
+        )
         if kinds:
-            needless = needless_refactorings(files, count, seed=1, pairs=pairs, taught=kinds)
-            alone = score(now, needless)["all"].exact if needless else 0.0
+            cases = needless(kinds)
+            alone = score(now, cases)["all"].exact if cases else 0.0
             found.append((min(alone, _NEEDLESS), sum(scores[k].exact for k in kinds), tau, kinds))
     if not found:  # nothing is done reliably; an empty list would take every instruction
         return replace(decoding, instructions=tuple(REFACTORINGS[name].phrasings for name in taught))

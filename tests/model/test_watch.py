@@ -10,7 +10,7 @@ from model.canvas import Canvas
 from model.editing.edit import apply
 from model.editing.source import Span
 from model.engine import DiffusionEngine, load_engine
-from model.labels import apply_labels, origins
+from model.labels import apply_labels
 from model.request import Cell, Complete, Document, Fill, Fix, Frame, Proposal, Refactor, Request
 from model.tokenizer import DEL, EOR, FIRST_TEXT_ID, INS_2, MASK, Tokenizer
 from model.watch import Watcher, _state
@@ -120,7 +120,7 @@ def test_an_edits_tokens_are_followed_where_they_move(tokenizer: Tokenizer, data
     label = {"delete": DEL, "insert": INS_2, "change": FIRST_TEXT_ID + 110}
     labels = [*(label.get(kind, token) for kind, token in zip(chosen, old, strict=True)), EOR]
     new = apply_labels(labels, [*old, EOR])
-    canvas = Canvas((), tuple(new), origins=tuple(origins(labels)))
+    canvas = Canvas((), tuple(new), labels=tuple(labels))
     wanted = [
         state
         for kind in chosen
