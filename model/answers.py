@@ -35,6 +35,8 @@ class Writer:
     request: Request
     tree: SyntaxTree | None
     tokenizer: Tokenizer
+    keeps_meaning: bool = False
+    """Whether the request is for a refactoring of which it is known that the code means the same afterwards."""
 
     def edits(self, question: Question, tokens: Sequence[int]) -> tuple[Edit, ...]:
         """The smallest edits that write an answer into its region; none where it changes nothing."""
@@ -64,10 +66,10 @@ class Writer:
         return restore(task.start_with + kept, "", text)
 
     def verdict(self, edits: Sequence[Edit], regions: Sequence[Span]) -> Verdict:
-        return judge(self.request.document.text, self.tree, edits, regions)
+        return judge(self.request.document.text, self.tree, edits, regions, self.keeps_meaning)
 
     def inspector(self, question: Question) -> Inspect | None:
-        """A function from an answer's tokens to those under new syntax errors; None without a grammar."""
+        """A function from an answer's tokens to those under what speaks against it; None without a grammar."""
         if self.tree is None:
             return None
 

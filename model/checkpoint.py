@@ -24,6 +24,15 @@ class ModelError(Exception):
 
 
 @dataclass(frozen=True)
+class Instruction:
+    """A refactoring that a checkpoint does reliably: in several phrasings, and the probability from which it may
+    change a token for it. Each has its own: what one does at 0.7 another only does rightly at 0.95."""
+
+    phrasings: tuple[str, ...]
+    tau: float
+
+
+@dataclass(frozen=True)
 class Decoding:
     """How this checkpoint decodes best, calibrated on held-out projects after training.
 
@@ -39,8 +48,8 @@ class Decoding:
     prefix: int = 256
     suffix: int = 64
     sections: int = 64
-    instructions: tuple[tuple[str, ...], ...] = ()
-    """The refactorings it does reliably, each in several phrasings; empty for a model that takes any instruction."""
+    instructions: tuple[Instruction, ...] = ()
+    """The refactorings it does reliably; empty for a model that takes any instruction, at `tau_refactor`."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,10 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         config = ModelConfig.from_json(data["model"])
         known = {f.name for f in fields(Decoding)}
         values = {k: v for k, v in data.get("decoding", {}).items() if k in known}
-        values["instructions"] = tuple(tuple(phrases) for phrases in values.get("instructions", ()))
+        values["instructions"] = tuple(
+            Instruction(tuple(each["phrasings"]), float(each["tau"]))
+            for each in values.get("instructions", ())
+        )
         decoding = Decoding(**values)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ModelError(f"{folder / 'config.json'}: {error}; restore or re-export the model") from error

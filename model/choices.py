@@ -111,6 +111,7 @@ def _edit_decoding(decoding: Decoding, policy: str, name: str, values: list[floa
         raise ValueError(f"policy {policy!r} does not change existing code; valid for that are {valid}")
     if not all(0 <= v <= 1 for v in values):
         raise ValueError(f"policy {policy!r}: probabilities lie between 0 and 1")
-    if name == "threshold":
-        return replace(decoding, tau_edit=values[0], tau_refactor=values[0])
-    return replace(decoding, tau_edit_mask=values[0], tau_edit=values[1], tau_refactor=values[1])
+    tau = values[-1]
+    known = tuple(replace(each, tau=tau) for each in decoding.instructions)
+    decoding = replace(decoding, tau_edit=tau, tau_refactor=tau, instructions=known)
+    return decoding if name == "threshold" else replace(decoding, tau_edit_mask=values[0])

@@ -21,7 +21,7 @@ from model.answers import Writer, confidence
 from model.backends.interface import Backend
 from model.cache import PrefixStore
 from model.causal import autoregress, look_up, speculate
-from model.checkpoint import EMBEDDED, Checkpoint, Decoding, ModelError, open_checkpoint
+from model.checkpoint import EMBEDDED, Checkpoint, Decoding, Instruction, ModelError, open_checkpoint
 from model.choices import Mode, style
 from model.decoders import Job, edit, fill
 from model.editing.edit import Edit
@@ -30,7 +30,7 @@ from model.editing.source import LineIndex
 from model.editing.syntax import try_parse
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import DeclinedError, Question, Reader
-from model.request import Complete, Cost, Fix, Frame, Progress, Proposal, Request, Task, is_fill
+from model.request import Complete, Cost, Fix, Frame, Progress, Proposal, Refactor, Request, Task, is_fill
 from model.sampler import Run as SamplerRun
 from model.sampler import Start
 from model.tokenizer import Tokenizer
@@ -60,8 +60,6 @@ class DiffusionEngine:
         self.reader = Reader(tokenizer, backend.config, decoding)
         self.store = PrefixStore(backend.new_cache)
         self._fill: Policy = fill_policy or Threshold(decoding.tau_mask)
-        self._fix = InsertDelete(decoding.tau_edit_mask, decoding.tau_edit)
-        self._refactor = InsertDelete(decoding.tau_edit_mask, decoding.tau_refactor)
         self._mode: Mode = mode
 
     @property
@@ -109,7 +107,17 @@ class DiffusionEngine:
             return _CAUSAL[self._mode]
         if is_fill(task):
             return partial(fill, policy=self._fill)
-        return partial(edit, policy=self._fix if isinstance(task, Fix) else self._refactor)
+        decoding = self.reader.decoding
+        if isinstance(task, Fix):
+            tau = decoding.tau_edit
+        else:
+            known = self.known(task)
+            tau = known.tau if known else decoding.tau_refactor
+        return partial(edit, policy=InsertDelete(decoding.tau_edit_mask, tau))
+
+    def known(self, task: Task) -> Instruction | None:
+        """The refactoring of the checkpoint's list that a task asks for; None for a free instruction."""
+        return self.reader.known(task.instruction) if isinstance(task, Refactor) else None
 
 
 class EngineRun:
@@ -123,7 +131,8 @@ class EngineRun:
         self._request = request
         document = request.document
         self._tree = document.tree or try_parse(document.text, document.language)
-        self._writer = Writer(request, self._tree, engine.reader.tokenizer)
+        keeps = engine.known(request.task) is not None
+        self._writer = Writer(request, self._tree, engine.reader.tokenizer, keeps_meaning=keeps)
         self._is_fill = is_fill(request.task)
         unasked = isinstance(request.task, Complete) and not request.task.asked
         self._minimum = engine.reader.decoding.min_confidence if unasked else 0.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from model import prompt
-from model.checkpoint import Decoding
+from model.checkpoint import Decoding, Instruction
 from model.config import ModelConfig
 from model.decoders import Inspect, Job
 from model.editing import region as regions
@@ -92,6 +92,16 @@ class Reader:
         hole = completion_at(task, region.span)
         return None if hole is None else self._completion(request, hole, region, tree)
 
+    def known(self, instruction: str) -> Instruction | None:
+        """The refactoring of this checkpoint's list that is asked for; None for a free instruction."""
+        alike = [
+            (overlap(instruction, phrase), -number)
+            for number, each in enumerate(self.decoding.instructions)
+            for phrase in each.phrasings
+            if is_alike(instruction, phrase)
+        ]
+        return self.decoding.instructions[-max(alike)[1]] if alike else None
+
     def _refactored(self, document: Document, task: Refactor, tree: SyntaxTree | None) -> list[EditRegion]:
         words = (
             self.tokenizer.count(task.instruction)
@@ -101,8 +111,8 @@ class Reader:
         if words > _MAX_WORDS:
             raise DeclinedError(f"the instruction is longer than {_MAX_WORDS} tokens; say it in fewer words")
         known = self.decoding.instructions
-        if known and not any(is_alike(task.instruction, phrase) for phrases in known for phrase in phrases):
-            listed = "; ".join(phrases[0] for phrases in known[:_LISTED])
+        if known and self.known(task.instruction) is None:
+            listed = "; ".join(each.phrasings[0] for each in known[:_LISTED])
             if len(known) > _LISTED:
                 listed += f"; and {len(known) - _LISTED} more (`redraft models info` lists them)"
             raise DeclinedError(f"this model knows only these refactorings: {listed}")
@@ -227,10 +237,20 @@ def _holes(task: Fill, length: int) -> list[EditRegion]:
 def is_alike(asked: str, phrase: str) -> bool:
     """Whether two instructions share at least half of their words. Where `phrase` has `{placeholders}`, all of
     its own words have to be there, and about as many more as it has placeholders."""
-    left, right = (set(_INSTRUCTION_WORD.findall(_PLACEHOLDER.sub("", t).lower())) for t in (asked, phrase))
+    left, right = _words(asked), _words(phrase)
     if names := len(_PLACEHOLDER.findall(phrase)):
         return right <= left and names <= len(left - right) <= names + _MORE_WORDS
-    return 2 * len(left & right) >= len(left | right) > 0
+    return overlap(asked, phrase) >= 0.5
+
+
+def overlap(asked: str, phrase: str) -> float:
+    """The share of common words among all words of two instructions."""
+    left, right = _words(asked), _words(phrase)
+    return len(left & right) / len(left | right) if left | right else 0.0
+
+
+def _words(instruction: str) -> set[str]:
+    return set(_INSTRUCTION_WORD.findall(_PLACEHOLDER.sub("", instruction).lower()))
 
 
 def _without_mark(region: EditRegion, text: str) -> EditRegion:

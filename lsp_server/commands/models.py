@@ -26,5 +26,5 @@ def run(arguments: argparse.Namespace) -> int:
     known = open_checkpoint(folder).decoding.instructions if folder.is_dir() else ()
     if known:
         sys.stdout.write("  refactorings, each in other words too:\n")
-        sys.stdout.writelines(f"    {phrases[0]}\n" for phrases in known)
+        sys.stdout.writelines(f"    {each.phrasings[0]}\n" for each in known)
     return 0

@@ -84,18 +84,20 @@ def needless_refactorings(
     taught: Sequence[str] = (),
 ) -> list[Case]:
     """Functions in which there is nothing of what the instruction names: the right answer is to leave them alone.
-    In half of the cases there would be something else to refactor. Only `taught` ones are named: a checkpoint
-    declines others before its network runs."""
+    In half of the cases there would be something else to refactor. A case's kind is what is named; only `taught`
+    ones are, since a checkpoint declines others before its network runs."""
     drawer = RefactoringDrawer(place(pairs, files), taught, names_others=False)
 
     def draw(scenery: Scenery, rng: np.random.Generator) -> Case | None:
         if rng.random() < 0.5:
             found = drawer.draw(scenery, rng, size)
             declined = None if found is None else drawer.declined(found, rng)
-            return _instructed("needless", declined) if declined and declined.kind == "intact" else None
+            return (
+                _instructed(declined.declined, declined) if declined and declined.kind == "intact" else None
+            )
         scene = _scene(scenery, rng, size)
         found = None if scene is None else drawer.needless(scenery.text, scene.span, rng)
-        return None if found is None else _instructed("needless", found)
+        return None if found is None else _instructed(found.declined, found)
 
     return drawn(files, count, seed, draw)
 

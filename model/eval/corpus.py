@@ -41,7 +41,7 @@ def changes(pairs: Sequence[Pair], taught: Sequence[str] = ()) -> dict[str, Draw
         "fix with a message": partial(broken_functions, with_message=True),
         "intact": intact_functions,
         "refactor": partial(refactorings, pairs=pairs),
-        "needless": partial(needless_refactorings, pairs=pairs),
+        "needless": partial(needless_refactorings, pairs=pairs, taught=taught),
         "restore": partial(restorations, pairs=pairs),
         **own,
     }

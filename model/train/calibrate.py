@@ -7,12 +7,11 @@ which refactorings are done reliably enough to be offered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 
 from model.backends.interface import Backend
-from model.checkpoint import Decoding
+from model.checkpoint import Decoding, Instruction
 from model.engine import DiffusionEngine
 from model.eval.cases import (
     Case,
@@ -21,7 +20,7 @@ from model.eval.cases import (
     needless_refactorings,
     refactorings,
 )
-from model.eval.heldout import score
+from model.eval.heldout import Score, score
 from model.eval.holes import completions
 from model.tokenizer import Tokenizer
 from model.train.corpus import SourceFile
@@ -33,7 +32,7 @@ _MASK_GRID = (0.5, 0.6, 0.7, 0.8, 0.9)
 _INTACT, _NEEDLESS = 0.97, 0.95
 _RELIABLE = 0.7
 """Share of exact answers from which a refactoring is offered."""
-_JUDGED, _FEWEST = 12, 3
+_JUDGED, _FEWEST = 25, 3
 """Cases a kind by which it is judged, and the fewest where held-out files hold no more."""
 _HIDDEN_SHARE = 0.3
 """Share of completions that the confidence threshold keeps back: the least sure ones."""
@@ -74,32 +73,40 @@ def _refactoring(
     pairs: Sequence[Pair],
     taught: Sequence[str],
 ) -> Decoding:
-    """A threshold of its own, since who asks for a change wants it made, and the refactorings that are done
-    reliably with it: the threshold with the most of these, among those at which code that holds nothing of what is
-    named is left alone often enough. Only what is offered is named there: the rest is declined unread."""
-    decoding = replace(decoding, instructions=())
-    several = max(count, min(_JUDGED * len(taught or REFACTORINGS), 4 * count))
+    """Which refactorings are done reliably, each with its own threshold, since who asks for a change wants it made
+    and each is told from its opposite with another certainty; and one threshold for all others."""
+    names = [name for name, r in REFACTORINGS.items() if r.instructed and name in (taught or REFACTORINGS)]
+    several = max(count, min(_JUDGED * len(names), 4 * count))
     judged = refactorings(files, several, seed=2, pairs=pairs, taught=taught)
-    needless = cache(
-        lambda kinds: needless_refactorings(files, count, seed=1, pairs=pairs, taught=kinds)
-    )  # thresholds often agree on what is reliable
-    found: list[tuple[float, float, float, tuple[str, ...]]] = []
+    needless = needless_refactorings(files, several, seed=1, pairs=pairs, taught=taught)
+    done: dict[float, dict[str, Score]] = {}
+    alone: dict[float, dict[str, Score]] = {}
     for tau in _EDIT_GRID:
-        now = engine(replace(decoding, tau_refactor=tau))
-        scores = score(now, judged)
-        kinds = tuple(
-            name
-            for name in REFACTORINGS
-            if name in scores and scores[name].cases >= _FEWEST and scores[name].exact >= _RELIABLE
-        )
-        if kinds:
-            cases = needless(kinds)
-            alone = score(now, cases)["all"].exact if cases else 0.0
-            found.append((min(alone, _NEEDLESS), sum(scores[k].exact for k in kinds), tau, kinds))
-    if not found:  # nothing is done reliably; an empty list would take every instruction
-        return replace(decoding, instructions=tuple(REFACTORINGS[name].phrasings for name in taught))
-    _, _, tau, kinds = max(found)
-    return replace(decoding, tau_refactor=tau, instructions=tuple(REFACTORINGS[k].phrasings for k in kinds))
+        known = tuple(Instruction(REFACTORINGS[name].phrasings, tau) for name in names)
+        now = engine(replace(decoding, instructions=known))
+        done[tau], alone[tau] = score(now, judged), score(now, needless)
+    general = max(_EDIT_GRID, key=lambda t: (min(alone[t]["all"].exact, _NEEDLESS), done[t]["all"].exact))
+    taus = {name: _kind_threshold(name, done, alone) for name in names}
+    # An empty list would take every instruction: where nothing is reliable all are listed, to be told apart at all.
+    reliable = [name for name in names if taus[name] is not None] or names
+    known = tuple(Instruction(REFACTORINGS[n].phrasings, taus[n] or _EDIT_GRID[-1]) for n in reliable)
+    return replace(decoding, tau_refactor=general, instructions=known)
+
+
+def _kind_threshold(
+    name: str, done: Mapping[float, Mapping[str, Score]], alone: Mapping[float, Mapping[str, Score]]
+) -> float | None:
+    """The threshold at which most of a refactoring is done exactly and least is done wrongly, of those at which it is
+    reliable and code that holds nothing of it is left alone; None where there is none, or too few cases tell."""
+    found: list[tuple[float, float]] = []
+    for tau, scores in done.items():
+        kind, needless = scores.get(name), alone[tau].get(name)
+        if kind is None or kind.cases < _FEWEST or kind.exact < _RELIABLE:
+            continue
+        if needless is not None and needless.exact < _NEEDLESS:
+            continue
+        found.append((2 * kind.exact - kind.offered, tau))
+    return max(found)[1] if found else None
 
 
 def _threshold(

@@ -81,7 +81,7 @@ def _measured(decoding: Decoding, facts: dict[str, Any]) -> list[str]:
         f"Offered edits with more syntax errors than their input: {worse}",
         "",
         "Refactorings it is offered for: "
-        + ("; ".join(phrases[0] for phrases in decoding.instructions) or "any instruction"),
+        + ("; ".join(each.phrasings[0] for each in decoding.instructions) or "any instruction"),
         "",
         "ONNX Runtime against PyTorch on the same int8 weights (committed tokens; whole answers): "
         + "; ".join(

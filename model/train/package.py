@@ -92,7 +92,7 @@ def calibrate_and_report(
         network, tokenizer, checkpoint.decoding, calibration, max(8, count // 4), pairs, taught
     )
     facts["report_projects"] = sorted({f.project for f in report})
-    shown = replace(decoding, min_confidence=0.0, instructions=())
+    shown = replace(decoding, min_confidence=0.0)
     holes, broken = completions(report, 100, seed=7), broken_functions(report, 100, seed=7)
     facts["heldout"] = _figures(
         DiffusionEngine(network, tokenizer, shown), report, count, {**HOLES, **changes(pairs, taught)}

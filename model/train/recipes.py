@@ -183,8 +183,8 @@ _TINY = Recipe(
         mask=0.15,
         edit=0.5,
         copies=2,
-        edits=(("fill", 0.10), ("fix", 0.40), ("refactor", 0.50)),
-        late=(0.08, 0.10),
+        edits=(("fill", 0.15), ("fix", 0.43), ("refactor", 0.42)),
+        late=(0.05, 0.06),
     ),
     emphasis=Emphasis(
         refactorings=(

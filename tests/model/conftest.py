@@ -18,6 +18,7 @@ from model.labels import round_labels
 from model.tokenizer import EOR, EOS, FIRST_TEXT_ID, MID, NEW, Tokenizer
 from model.train.vocabulary import train_tokenizer
 from model.transformer import Transformer
+from tests.model.engines import Built
 
 hypothesis.settings.register_profile("model", deadline=None)
 hypothesis.settings.load_profile("model")
@@ -150,3 +151,8 @@ def tokenizer(python_texts: list[str]) -> Tokenizer:
 def text_config(tokenizer: Tokenizer) -> ModelConfig:
     """The smallest network for real text."""
     return ModelConfig("text", tokenizer.size, 32, 2, 4, 2, 8, 32, context=512, region_limit=160, block=16)
+
+
+@pytest.fixture
+def built(oracle, tokenizer: Tokenizer, text_config: ModelConfig) -> Built:
+    return Built(oracle, tokenizer, text_config)

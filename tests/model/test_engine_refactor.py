@@ -1,0 +1,156 @@
+"""Refactorings by the engine with an oracle for a network: selections, whole files, known instructions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from model.checkpoint import Instruction
+from model.config import ModelConfig
+from model.editing.edit import apply
+from model.editing.source import Span
+from model.request import Document, Fix, Refactor, Request
+from tests.model.engines import DEFAULTS, GOOD, TWO, Built, ask, at, outcome
+
+IS_NONE = Instruction(("Use `is None` instead of `== None`", "compare by identity"), 0.9)
+
+
+def test_a_whole_file_is_rewritten_in_one_answer(built: Built) -> None:
+    engine = built(lambda old: old.replace("== None", "is None").replace("z = 3", "z = 4"))
+    proposal = ask(engine, TWO, Refactor("use is"))
+    assert outcome(proposal, TWO) == TWO.replace("== None", "is None").replace("z = 3", "z = 4")
+    assert len(proposal.edits) == 2
+
+
+def test_one_bad_region_does_not_spoil_the_others(built: Built) -> None:
+    """Mixed regions: one improves, one breaks, one stays; only the first is offered."""
+    engine = built(lambda old: old.replace("== None", "is None").replace("y != 1", "y != ("))
+    proposal = ask(engine, TWO, Refactor("use is"))
+    assert outcome(proposal, TWO) == TWO.replace("== None", "is None")
+
+
+def test_a_selection_is_all_that_changes(built: Built) -> None:
+    engine = built(lambda old: old.replace("return", "return  "))
+    start = TWO.index("def b")
+    proposal = ask(engine, TWO, Refactor("more space", Span(start, start + 20)))
+    assert outcome(proposal, TWO) == TWO.replace("return y", "return   y")
+
+
+def test_a_refactoring_that_finds_nothing_is_unchanged(built: Built) -> None:
+    assert ask(built(), TWO, Refactor("tidy up")).status == "unchanged"
+
+
+def test_more_regions_than_fit_in_a_batch(built: Built) -> None:
+    text = "".join(f"def f{n}(x):\n    return x == None\n\n\n" for n in range(20))
+    config = ModelConfig(**{**built.config.as_json(), "region_limit": 40})
+    proposal = ask(built(lambda old: old.replace("==", "is"), config=config), text, Refactor("use is"))
+    assert outcome(proposal, text) == text.replace("==", "is")
+
+
+def test_a_line_longer_than_a_region_is_declined(built: Built) -> None:
+    text = "x = [" + ", ".join(str(n) for n in range(1000)) + "]\n"
+    proposal = ask(built(), text, Refactor("tidy up"))
+    assert proposal.status == "declined"
+    assert "longer than 160 tokens" in proposal.message
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "   \n\t\n", "\f\u2028"])
+def test_a_file_without_code_is_declined(built: Built, text: str) -> None:
+    proposal = ask(built(), text, Refactor("tidy up"))
+    assert (proposal.status, proposal.message) == ("declined", "there is no code here")
+
+
+def test_a_deadline_before_any_region_is_done_offers_nothing(built: Built) -> None:
+    engine = built(lambda old: old.replace("==", "is"))
+    request = Request(Document(TWO, "python"), Refactor("use is", Span(0, 20)))
+    proposal = engine.propose(request, deadline=time.monotonic() - 1)
+    assert (proposal.status, proposal.edits, proposal.message) == ("stopped", (), "out of time")
+    assert proposal.cost.forwards == 1
+
+
+def test_regions_that_were_not_reached_are_mentioned(built: Built) -> None:
+    text = "".join(f"def f{n}(x):\n    return x == None\n\n\n" for n in range(20))
+    config = ModelConfig(**{**built.config.as_json(), "region_limit": 40})
+    run = built(lambda old: old.replace("==", "is"), config=config).start(
+        Request(Document(text, "python"), Refactor("use is"))
+    )
+    assert run.progress.done == 0
+    while run.step() and run.progress.done == 0:
+        pass
+    assert 0 < run.progress.done < run.progress.total == 20
+    proposal = run.proposal()
+    assert proposal.status == "offered"
+    assert "not reached in time" in proposal.message
+    assert apply(proposal.edits, text).count("is None") == run.progress.done
+
+
+def test_a_long_instruction_is_declined(built: Built) -> None:
+    proposal = ask(built(), GOOD, Refactor("please " * 200))
+    assert proposal.status == "declined"
+    assert "fewer words" in proposal.message
+
+
+def test_unknown_instructions_are_declined_by_a_model_that_knows_few(built: Built) -> None:
+    known = replace(
+        DEFAULTS,
+        instructions=(Instruction(("Use `is None` instead of `== None`", "compare by identity"), 0.9),),
+    )
+    engine = built(lambda old: old.replace("==", "is"), decoding=known)
+    text = "def f(x):\n    return x == None\n"
+    for words in ("use is None", "Use is None instead of == None", "compare by identity"):
+        assert ask(engine, text, Refactor(words)).status == "offered"
+    for words in ("", "do nothing", "make it faster", "translate comments to German"):
+        declined = ask(engine, text, Refactor(words))
+        assert declined.status == "declined"
+        assert "Use `is None` instead" in declined.message
+
+
+def test_a_refactoring_does_not_turn_a_condition(built: Built) -> None:
+    """`!= None` that became `is None` would parse, and mean the opposite."""
+    text = "def f(x):\n    return x != None\n"
+    wrong = built(lambda old: old.replace("!=", "is"), decoding=replace(DEFAULTS, instructions=(IS_NONE,)))
+    proposal = ask(wrong, text, Refactor("use is None"))
+    assert proposal.status == "rejected"
+    assert "opposite" in proposal.message
+    right = built(
+        lambda old: old.replace("!=", "is not"), decoding=replace(DEFAULTS, instructions=(IS_NONE,))
+    )
+    assert ask(right, text, Refactor("use is None")).status == "offered"
+    assert ask(wrong, text, Fix(at(text, "return"))).status == "offered", "a fix may"
+    free = built(lambda old: old.replace("!=", "is"))
+    assert ask(free, text, Refactor("use is None")).status == "offered", "so may a free instruction"
+
+
+def test_each_known_refactoring_has_its_own_threshold(built: Built) -> None:
+    text = "def f(x):\n    return x == None\n"
+    for tau, status in ((0.5, "offered"), (1.0, "unchanged")):
+        known = (replace(IS_NONE, tau=tau), Instruction(("Remove unused imports",), 0.7))
+        engine = built(lambda old: old.replace("==", "is"), decoding=replace(DEFAULTS, instructions=known))
+        assert ask(engine, text, Refactor("use is None")).status == status
+        assert engine.known(Refactor("remove the unused imports")) == known[1]
+        assert engine.known(Refactor("make it faster")) is None
+
+
+def test_names_in_an_instruction_stand_where_its_placeholders_are(built: Built) -> None:
+    known = replace(
+        DEFAULTS, instructions=(Instruction(("Rename `{old}` to `{new}`", "call {old} {new} instead"), 0.9),)
+    )
+    engine = built(lambda old: old.replace("x", "value"), decoding=known)
+    text = "def f(x):\n    return x\n"
+    for words in (
+        "rename x to value",
+        "Rename `x` to `value`",
+        "Rename the variable x to value",
+        "call x value instead",
+    ):
+        assert ask(engine, text, Refactor(words)).status == "offered"
+    for words in (
+        "rename",
+        "rename to",
+        "rename x",
+        "call it",
+        "rename all the long names in here to shorter ones",
+    ):
+        assert ask(engine, text, Refactor(words)).status == "declined"
