@@ -85,15 +85,20 @@ def _refactoring(
         known = tuple(Instruction(REFACTORINGS[name].phrasings, tau) for name in names)
         now = engine(replace(decoding, instructions=known))
         done[tau], alone[tau] = score(now, judged), score(now, needless)
-    general = max(_EDIT_GRID, key=lambda t: (min(alone[t]["all"].exact, _NEEDLESS), done[t]["all"].exact))
-    taus = {name: _kind_threshold(name, done, alone) for name in names}
+    general = max(_EDIT_GRID, key=lambda t: (min(_overall(alone[t]), _NEEDLESS), _overall(done[t])))
+    taus = {name: kind_threshold(name, done, alone) for name in names}
     # An empty list would take every instruction: where nothing is reliable all are listed, to be told apart at all.
     reliable = [name for name in names if taus[name] is not None] or names
     known = tuple(Instruction(REFACTORINGS[n].phrasings, taus[n] or _EDIT_GRID[-1]) for n in reliable)
     return replace(decoding, tau_refactor=general, instructions=known)
 
 
-def _kind_threshold(
+def _overall(scores: Mapping[str, Score]) -> float:
+    """The share of exact answers; 0 where held-out files hold no cases."""
+    return scores["all"].exact if scores else 0.0
+
+
+def kind_threshold(
     name: str, done: Mapping[float, Mapping[str, Score]], alone: Mapping[float, Mapping[str, Score]]
 ) -> float | None:
     """The threshold at which most of a refactoring is done exactly and least is done wrongly, of those at which it is
