@@ -47,16 +47,13 @@ class FixSettings:
 
 @attrs.frozen
 class RefactorSettings:
-    """`presets` are offered as code actions, by default what the embedded model was trained on;
+    """`presets` are offered as code actions; without any, what the model knows and could do at the place.
     `needs_confirmation` asks the client to show a preview."""
 
     enable: bool = True
     deadline_ms: int = 120_000
     needs_confirmation: bool = False
-    presets: tuple[str, ...] = (
-        "Use `is None` instead of `== None`",
-        "Use super() without arguments",
-    )
+    presets: tuple[str, ...] = ()
 
 
 @attrs.frozen

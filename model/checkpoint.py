@@ -7,6 +7,7 @@ graph holds no weights but points into the same safetensors file, so each weight
 from __future__ import annotations
 
 import json
+import re
 import struct
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -25,11 +26,24 @@ class ModelError(Exception):
 
 @dataclass(frozen=True)
 class Instruction:
-    """A refactoring that a checkpoint does reliably: in several phrasings, and the probability from which it may
-    change a token for it. Each has its own: what one does at 0.7 another only does rightly at 0.95."""
+    """A refactoring that a checkpoint does reliably, in several phrasings.
+
+    `tau` is the probability from which it may change a token for it. Each has its own: what one does at 0.7 another
+    only does rightly at 0.95. `sign` is a regular expression without a match of which there is nothing to do.
+    Raises ValueError where that is none."""
 
     phrasings: tuple[str, ...]
     tau: float
+    sign: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.sign)
+        except re.error as error:
+            raise ValueError(f"the sign {self.sign!r} is no regular expression: {error}") from error
+
+    def may_apply(self, code: str) -> bool:
+        return re.search(self.sign, code) is not None
 
 
 @dataclass(frozen=True)
@@ -107,7 +121,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         known = {f.name for f in fields(Decoding)}
         values = {k: v for k, v in data.get("decoding", {}).items() if k in known}
         values["instructions"] = tuple(
-            Instruction(tuple(each["phrasings"]), float(each["tau"]))
+            Instruction(tuple(each["phrasings"]), float(each["tau"]), str(each.get("sign", "")))
             for each in values.get("instructions", ())
         )
         decoding = Decoding(**values)

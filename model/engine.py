@@ -67,6 +67,9 @@ class DiffusionEngine:
         config = self.backend.config
         return f"{config.name} ({config.parameters / 1e6:.1f}M weights), {self.backend.description}"
 
+    def refactorings(self, code: str) -> Sequence[str]:
+        return self.reader.refactorings(code)
+
     def styled(self, policy: str, edits: bool) -> DiffusionEngine:
         """An engine around the same network that decodes by a named policy (`model/choices.py`), for changes of code
         where `edits`; raises ValueError where there is none. Its cache is its own and empty: runs that are compared

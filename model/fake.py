@@ -68,6 +68,9 @@ class FakeEngine:
         with self._changed:
             return self._counts
 
+    def refactorings(self, code: str) -> tuple[str, ...]:
+        return ("replace old with new",) if "old" in code else ()
+
     def allow(self, steps: int) -> None:
         """Let `steps` more steps through the gate; a negative number opens it for good."""
         with self._changed:

@@ -110,12 +110,28 @@ class Reader:
         )
         if words > _MAX_WORDS:
             raise DeclinedError(f"the instruction is longer than {_MAX_WORDS} tokens; say it in fewer words")
+        known = self.known(task.instruction)
+        if self.decoding.instructions and known is None:
+            raise DeclinedError(f"this model knows only these refactorings: {self._listed()}")
+        pieces = self._pieces(document, task, tree)
+        if known is None:
+            return pieces
+        applying = [piece for piece in pieces if known.may_apply(piece.span.of(document.text))]
+        if pieces and not applying:
+            raise DeclinedError(f"there is nothing here to do for {known.phrasings[0]!r}")
+        return applying
+
+    def _listed(self) -> str:
         known = self.decoding.instructions
-        if known and self.known(task.instruction) is None:
-            listed = "; ".join(each.phrasings[0] for each in known[:_LISTED])
-            if len(known) > _LISTED:
-                listed += f"; and {len(known) - _LISTED} more (`redraft models info` lists them)"
-            raise DeclinedError(f"this model knows only these refactorings: {listed}")
+        listed = "; ".join(each.phrasings[0] for each in known[:_LISTED])
+        more = len(known) - _LISTED
+        return listed if more <= 0 else f"{listed}; and {more} more (`redraft models info` lists them)"
+
+    def refactorings(self, code: str) -> tuple[str, ...]:
+        """Of the checkpoint's list those for which there could be something to do in `code`."""
+        return tuple(each.phrasings[0] for each in self.decoding.instructions if each.may_apply(code))
+
+    def _pieces(self, document: Document, task: Refactor, tree: SyntaxTree | None) -> list[EditRegion]:
         text, size, limit = document.text, self._size, self.config.region_limit
         if task.span is None:
             pieces = regions.split_file(tree, text, size, limit)

@@ -203,6 +203,11 @@ class Engine(Protocol):
         """One line for people: model, size, back end, device."""
         ...
 
+    def refactorings(self, code: str) -> Sequence[str]:
+        """Instructions that it is known to follow, those for which there could be something to do in `code`. None
+        where nothing is known of what it can."""
+        ...
+
     def start(self, request: Request) -> Run:
         """Begin a request without running the network; cheap errors become a declined proposal. Raises ValueError
         where its policy is unknown, naming those that there are."""

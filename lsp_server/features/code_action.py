@@ -15,6 +15,7 @@ from lsp_server.documents import Snapshot, UnknownDocumentError
 from lsp_server.features.command import FIX, REFACTOR_SELECTION
 from lsp_server.settings import Settings
 from model.editing.source import Span
+from model.request import Engine
 
 if TYPE_CHECKING:
     from lsp_server.server import RedraftServer
@@ -38,16 +39,20 @@ def _code_action(
         return []
     if ls.refuses(snapshot):
         return []
-    actions = list_actions(snapshot, params.range, params.context, ls.settings)
+    actions = list_actions(snapshot, params.range, params.context, ls.settings, ls.worker.engine)
     text = ls.client_capabilities.text_document
     literals = text and text.code_action and text.code_action.code_action_literal_support
     return actions if literals else [a.command for a in actions if a.command is not None]
 
 
 def list_actions(
-    snapshot: Snapshot, range_: types.Range, context: types.CodeActionContext, settings: Settings
+    snapshot: Snapshot,
+    range_: types.Range,
+    context: types.CodeActionContext,
+    settings: Settings,
+    engine: Engine | None,
 ) -> list[types.CodeAction]:
-    """What can be done at `range_`, of the kinds that the client asks for."""
+    """What can be done at `range_`, of the kinds that the client asks for; what `engine` knows, once there is one."""
     wanted = [kind for kind in (QUICK_FIX, REWRITE) if is_wanted(kind, context.only)]
     actions: list[types.CodeAction] = []
     if settings.fix.enable and QUICK_FIX in wanted:
@@ -64,9 +69,10 @@ def list_actions(
     region = span if len(span) else definition
     if settings.refactor.enable and REWRITE in wanted and region is not None:
         where = _at(snapshot, region)
+        known = engine.refactorings(region.of(snapshot.text)) if engine is not None else ()
         actions += [
             _action(preset, REWRITE, REFACTOR_SELECTION, {**where, "instruction": preset})
-            for preset in settings.refactor.presets
+            for preset in settings.refactor.presets or known
         ]
     return actions
 

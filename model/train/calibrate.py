@@ -26,6 +26,7 @@ from model.tokenizer import Tokenizer
 from model.train.corpus import SourceFile
 from model.train.refactorings.catalogue import REFACTORINGS
 from model.train.refactorings.pairs import Pair
+from model.train.refactorings.signs import SIGNS
 
 _EDIT_GRID = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.995)
 _MASK_GRID = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -82,15 +83,19 @@ def _refactoring(
     done: dict[float, dict[str, Score]] = {}
     alone: dict[float, dict[str, Score]] = {}
     for tau in _EDIT_GRID:
-        known = tuple(Instruction(REFACTORINGS[name].phrasings, tau) for name in names)
+        known = tuple(_instruction(name, tau) for name in names)
         now = engine(replace(decoding, instructions=known))
         done[tau], alone[tau] = score(now, judged), score(now, needless)
     general = max(_EDIT_GRID, key=lambda t: (min(_overall(alone[t]), _NEEDLESS), _overall(done[t])))
     taus = {name: kind_threshold(name, done, alone) for name in names}
     # An empty list would take every instruction: where nothing is reliable all are listed, to be told apart at all.
     reliable = [name for name in names if taus[name] is not None] or names
-    known = tuple(Instruction(REFACTORINGS[n].phrasings, taus[n] or _EDIT_GRID[-1]) for n in reliable)
+    known = tuple(_instruction(name, taus[name] or _EDIT_GRID[-1]) for name in reliable)
     return replace(decoding, tau_refactor=general, instructions=known)
+
+
+def _instruction(name: str, tau: float) -> Instruction:
+    return Instruction(REFACTORINGS[name].phrasings, tau, SIGNS.get(name, ""))
 
 
 def _overall(scores: Mapping[str, Score]) -> float:

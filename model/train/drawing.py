@@ -20,6 +20,7 @@ from model.train.refactorings.catalogue import REFACTORINGS
 from model.train.refactorings.codemods import CODEMODS
 from model.train.refactorings.pairs import PlacedPair
 from model.train.refactorings.refactoring import Refactoring, Rewriting
+from model.train.refactorings.signs import SIGNS
 from model.train.scenery import Scenery
 from model.train.slips.scene import Scene
 
@@ -41,33 +42,7 @@ _OFTEN = {
 """What people ask for most, relative to others."""
 _RESTORED = 0.25
 """How often a refactoring that no text determines is drawn, relative to others."""
-_SIGNS = {
-    "compare_none": r"[!=]= None",
-    "empty_literals": r"\b(?:dict|list|tuple)\(",
-    "plain_super": r"super\(\w",
-    "no_prints": r"print\(",
-    "f_strings": r"""\.format\(|["'] %|\.join\(""",
-    "docstring_removed": "\"\"\"|'''",
-    "in_mapping": r"\.keys\(\)",
-    "open_modes": r"open\(",
-    "no_object_base": r"\(object\)",
-    "modern_typing": r"Optional|Union|List|Dict|Tuple|Set|Type",
-    "early_return": r"\bel(?:se|if)\b",
-    "merged_with": r"\bwith\b[^\n]*:\n\s+(?:async )?with",
-    "set_literals": r"set\([\[(]",
-    "yield_from": r"\byield\b",
-    "comprehensions": r"\bfor\b|\bmap\(",
-    "range_start": r"range\(0",
-    "needless_pass": r"\bpass\b|\.\.\.",
-    "compare_bool": r"[!=]= (?:True|False)",
-    "membership_test": r"\bnot\b",
-    "raise_without_call": r"\braise\b",
-    "no_unicode_prefix": r"""\bu["']""",
-    "plain_getattr": r"[gs]etattr",
-    "hints_removed": r"->|\w: \w",
-}
-"""Without a match in a region the refactoring finds nothing there; the opposite is not said."""
-_ABSENT = {name: re.compile(sign) for name, sign in _SIGNS.items()}
+_ABSENT = {name: re.compile(sign) for name, sign in SIGNS.items()}
 
 
 @dataclass(frozen=True)
@@ -198,6 +173,12 @@ class RefactoringDrawer:
             return self._untaught[int(rng.integers(len(self._untaught)))]
         absent = [name for name, sign in self._absent_signs.items() if not sign.search(code)]
         return absent[int(rng.integers(len(absent)))] if absent else None
+
+
+def without_examples(paired: Collection[str], taught: Sequence[str]) -> list[str]:
+    """Of the refactorings that are to be `taught` (none: all) those that nothing can be drawn of: there is no maker,
+    and they are not among the `paired` ones."""
+    return [name for name in taught or REFACTORINGS if REFACTORINGS[name].make is None and name not in paired]
 
 
 def _others(known: Collection[str]) -> list[str]:

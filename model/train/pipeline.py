@@ -25,6 +25,7 @@ from model.train.adapt import begin
 from model.train.corpus import SourceFile, calibration_and_report, pack_corpus, read_half
 from model.train.curriculum import Budget, Curriculum, spent
 from model.train.data import PackedRows
+from model.train.drawing import without_examples
 from model.train.gather import build_corpus
 from model.train.package import Trained, calibrate_and_report, package
 from model.train.recipes import ADAPT, RECIPES, Pretraining, Recipe
@@ -92,7 +93,12 @@ def _train(
     weights = weights or _weights(arguments.start, recipe)
     tokenizer = Tokenizer.load(out / "tokenizer.json")
     pretraining = next(s for s in recipe.stages if isinstance(s, Pretraining))
-    source = Source(PackedRows(files, tokenizer, recipe, pretraining, _pairs(corpus)), arguments.workers)
+    pairs = _pairs(corpus)
+    if lacking := without_examples({pair.kind for pair in pairs}, recipe.emphasis.refactorings):
+        _say(
+            f"the corpus has no examples of {', '.join(lacking)}: not learned; `redraft train pairs` makes them"
+        )
+    source = Source(PackedRows(files, tokenizer, recipe, pretraining, pairs), arguments.workers)
     asked = calibration_and_report(heldout)[0] if heldout else files
     curriculum = Curriculum(
         recipe,

@@ -11,7 +11,7 @@ from lsp_server.documents import Snapshot
 from lsp_server.features import code_action, command, completion, inline_completion, status
 from lsp_server.features.inline_completion import Offer
 from lsp_server.jobs import WorkerStatus
-from lsp_server.settings import InlineSettings, Settings
+from lsp_server.settings import InlineSettings, RefactorSettings, Settings
 from lsp_server.suggestions import Suggestion, Suggestions
 from model.editing.edit import Edit, apply
 from model.editing.source import Span
@@ -106,7 +106,8 @@ def test_a_completion_item_replaces_the_word_before_the_cursor():
 
 def listed(text: str, at: t.Range, *, only=None, diagnostics=(), settings=None) -> list[t.CodeAction]:
     context = t.CodeActionContext(diagnostics, only)
-    return code_action.list_actions(Snapshot("u", 1, text, "python"), at, context, settings or Settings())
+    snapshot = Snapshot("u", 1, text, "python")
+    return code_action.list_actions(snapshot, at, context, settings or Settings(), FakeEngine())
 
 
 HERE = t.Range(t.Position(0, 5), t.Position(0, 5))
@@ -140,13 +141,23 @@ def test_a_diagnostic_has_its_own_fix():
 
 
 def test_presets_for_clients_without_an_instruction_box():
-    settings = Settings()
-    titles = [a.title for a in listed(BROKEN, HERE)]
-    assert set(settings.refactor.presets) < set(titles)
+    settings = Settings(refactor=RefactorSettings(presets=("Sort it", "Rename it")))
+    titles = [a.title for a in listed(BROKEN, HERE, settings=settings)]
+    assert {"Sort it", "Rename it"} < set(titles)
     selection = t.Range(t.Position(0, 0), t.Position(1, 0))
-    [first, *_] = [a for a in listed(BROKEN, selection) if a.title == settings.refactor.presets[0]]
+    [first] = [a for a in listed(BROKEN, selection, settings=settings) if a.title == "Sort it"]
     assert first.command.command == command.REFACTOR_SELECTION
     assert first.command.arguments[0]["range"]["end"] == {"line": 1, "character": 0}
+
+
+def test_without_presets_what_the_model_knows_is_listed_where_it_could_apply():
+    known = "replace old with new"
+    text = "def f(old):\n    return old\n\n\ndef g(x):\n    return x\n"
+    assert known in [a.title for a in listed(text, t.Range(t.Position(1, 4), t.Position(1, 4)))]
+    assert known not in [a.title for a in listed(text, t.Range(t.Position(5, 4), t.Position(5, 4)))]
+    context, snapshot = t.CodeActionContext([]), Snapshot("u", 1, text, "python")
+    loading = code_action.list_actions(snapshot, HERE, context, Settings(), None)
+    assert [a.title for a in loading] == ["Fix this function"], "the model is not there yet"
 
 
 def test_the_fake_engine_says_what_its_edits_depend_on():

@@ -154,3 +154,16 @@ def test_names_in_an_instruction_stand_where_its_placeholders_are(built: Built) 
         "rename all the long names in here to shorter ones",
     ):
         assert ask(engine, text, Refactor(words)).status == "declined"
+
+
+def test_what_holds_no_sign_of_a_refactoring_is_left_alone_unread(built: Built) -> None:
+    text = "def f(x):\n    return x == None\n\n\ndef g(x):\n    return x == 1\n"
+    signed = replace(IS_NONE, sign=r"== None")
+    engine = built(lambda old: old.replace("==", "is"), decoding=replace(DEFAULTS, instructions=(signed,)))
+    assert outcome(ask(engine, text, Refactor("use is None")), text) == text.replace("== None", "is None")
+    declined = ask(engine, text.replace("== None", "is None"), Refactor("use is None"))
+    assert declined.status == "declined"
+    assert declined.cost.forwards == 0
+    assert "nothing here to do" in declined.message
+    assert engine.refactorings(text) == (IS_NONE.phrasings[0],)
+    assert engine.refactorings("x = 1\n") == ()

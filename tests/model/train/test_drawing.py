@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from model.editing.source import Span
 from model.train.corpus import SourceFile
-from model.train.drawing import Instructed, RefactoringDrawer
+from model.train.drawing import Instructed, RefactoringDrawer, without_examples
 from model.train.refactorings.catalogue import MAKERS, REFACTORINGS
 from model.train.refactorings.pairs import Pair, PlacedPair, place
 from model.train.scenery import Scenery
@@ -187,3 +187,11 @@ def test_a_pair_may_get_further_old_style_code_on_both_sides() -> None:
         assert ("list()" in before) is ("list()" in later)
         assert "else" in before
         assert "else" not in later
+
+
+def test_refactorings_that_nothing_can_be_drawn_of_are_named():
+    """Pairs come from a linter; a corpus without them cannot teach what has no maker."""
+    taught = ("compare_none", "early_return", "f_strings")
+    assert without_examples(set(), taught) == ["early_return", "f_strings"]
+    assert without_examples({"f_strings"}, taught) == ["early_return"]
+    assert "early_return" in without_examples(set(), ())
