@@ -30,7 +30,19 @@ from model.editing.source import LineIndex
 from model.editing.syntax import try_parse
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import DeclinedError, Question, Reader
-from model.request import Complete, Cost, Fix, Frame, Progress, Proposal, Refactor, Request, Task, is_fill
+from model.request import (
+    Complete,
+    Cost,
+    Fix,
+    Frame,
+    Progress,
+    Proposal,
+    Refactor,
+    Request,
+    Task,
+    drive,
+    is_fill,
+)
 from model.sampler import Run as SamplerRun
 from model.sampler import Start
 from model.tokenizer import Tokenizer
@@ -93,16 +105,7 @@ class DiffusionEngine:
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Proposal:
         """Run a request to its end, a stop, or `deadline` (`time.monotonic()` seconds)."""
-        run = self.start(request)
-        while run.step():
-            if should_stop():
-                run.close()
-                return Proposal("stopped", message="cancelled", cost=run.cost())
-            if deadline is not None and time.monotonic() >= deadline:
-                break
-        proposal = run.proposal()
-        run.close()
-        return proposal
+        return drive(self.start(request), deadline, should_stop)
 
     def decoder(self, task: Task) -> Start:
         """How to answer a task in this engine's mode."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from model.editing.edit import Edit
 from model.editing.source import Span
-from model.request import Complete, Cost, Fill, Fix, Frame, Progress, Proposal, Refactor, Request
+from model.request import Complete, Cost, Fill, Fix, Frame, Progress, Proposal, Refactor, Request, drive
 
 _NEEDS_COLON = re.compile(
     r"^[ \t]*(?:async[ \t]+)?(?:def|class|if|elif|else|for|while|try|except|finally|with)\b"
@@ -95,13 +95,7 @@ class FakeEngine:
         deadline: float | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Proposal:
-        run = self.start(request)
-        while run.step():
-            if should_stop():
-                return Proposal("stopped", message="Cancelled.")
-            if deadline is not None and time.monotonic() >= deadline:
-                break
-        return run.proposal()
+        return drive(self.start(request), deadline, should_stop)
 
     def pass_gate(self) -> None:
         """Count a step in, hold it at the gate, and count it out."""

@@ -6,6 +6,7 @@ server and the worker. Knows no LSP types, no tokens and no network.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol
@@ -193,6 +194,19 @@ class Run(Protocol):
 
     @property
     def progress(self) -> Progress: ...
+
+
+def drive(run: Run, deadline: float | None, should_stop: Callable[[], bool]) -> Proposal:
+    """Step a run to its end, a stop, or `deadline` (`time.monotonic()` seconds), and close it."""
+    try:
+        while run.step():
+            if should_stop():
+                return Proposal("stopped", message="Cancelled.", cost=run.cost())
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+        return run.proposal()
+    finally:
+        run.close()
 
 
 class Engine(Protocol):

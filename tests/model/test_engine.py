@@ -183,7 +183,7 @@ def test_a_stop_is_heard_within_one_step(built: Built) -> None:
     proposal = engine.propose(
         Request(Document("x = \n", "python"), Complete(4)), should_stop=lambda: next(stops, True)
     )
-    assert (proposal.status, proposal.edits, proposal.message) == ("stopped", (), "cancelled")
+    assert (proposal.status, proposal.edits, proposal.message) == ("stopped", (), "Cancelled.")
     assert calls == 3
 
 
