@@ -35,6 +35,17 @@ function M.error(text)
   say(text, vim.log.levels.ERROR)
 end
 
+-- An error of these codes is no news: the user or the server has given up the work himself.
+local CANCELLED = { [-32800] = true, [-32801] = true, [-32802] = true }
+
+--- What became of a request.
+---@param err lsp.ResponseError
+function M.failed(err)
+  if not CANCELLED[err.code] then
+    M.error(err.message)
+  end
+end
+
 --- Whether a message may not have been read yet.
 ---@return boolean
 function M.just_said()
