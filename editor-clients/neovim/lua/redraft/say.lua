@@ -9,7 +9,9 @@ local latest = -math.huge
 ---@param text string
 ---@param level integer
 local function say(text, level)
-  text = 'Redraft: ' .. text:gsub('^Redraft: ', '')
+  if not vim.startswith(text, 'Redraft') then
+    text = 'Redraft: ' .. text
+  end
   local now = vim.uv.now()
   if said[text] and now - said[text] < M.quiet then
     return
