@@ -81,7 +81,7 @@ class RedraftServer(LanguageServer):
         self.gone = False
         self._on_leave = on_leave
         self._token = token
-        self._first_settings: dict[str, object] | None = None
+        self._first_settings: object = None
         self._shared = shared
         self._encoding: Encoding = "utf-16"
         self.rules = IgnoreRules()
@@ -109,7 +109,7 @@ class RedraftServer(LanguageServer):
         if text is None or text.inline_completion is None:
             completion.register(self)
         if options:
-            self._first_settings = options
+            self._first_settings = configuration.section(options)
 
     def capabilities_chosen(self, capabilities: types.ServerCapabilities) -> None:
         chosen = capabilities.position_encoding or types.PositionEncodingKind.Utf16

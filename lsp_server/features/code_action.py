@@ -66,7 +66,7 @@ def list_actions(
         kind = QUICK_FIX if QUICK_FIX in wanted and (broken or REWRITE not in wanted) else REWRITE
         if kind in wanted:
             actions.append(_action("Fix this function", kind, FIX, _at(snapshot, span)))
-    region = span if len(span) else definition
+    region = definition if _is_cursor(snapshot, span) else span
     if settings.refactor.enable and REWRITE in wanted and region is not None:
         where = _at(snapshot, region)
         known = engine.refactorings(region.of(snapshot.text)) if engine is not None else ()
@@ -87,6 +87,11 @@ def is_wanted(kind: str, only: Iterable[str] | None) -> bool:
 
 def _value(kind: Any) -> str:
     return str(getattr(kind, "value", kind))
+
+
+def _is_cursor(snapshot: Snapshot, span: Span) -> bool:
+    """Whether `span` is not a selection: modal editors always have one, of the character under the cursor."""
+    return len(span) <= 1 or snapshot.text[span.start : span.end] == "\r\n"
 
 
 def _definition_at(snapshot: Snapshot, offset: int) -> Span | None:

@@ -33,10 +33,15 @@ def _changed(
         return _pull_and_load(ls)
     pushed = cast("object", params.settings)
     if isinstance(pushed, dict):
-        settings = cast("dict[str, object]", pushed)
-        apply(ls, settings.get("redraft", settings))
+        apply(ls, section(cast("dict[str, object]", pushed)))
         ls.load_engine()
     return None
+
+
+def section(settings: dict[str, object]) -> object:
+    """Our part of what a client sends without having been asked for it: some send every server's settings, or ours
+    under their name."""
+    return settings.get("redraft", settings)
 
 
 async def _pull_and_load(ls: RedraftServer) -> None:

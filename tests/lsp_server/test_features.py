@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types as t
 
 from lsp_server.documents import Snapshot
-from lsp_server.features import code_action, command, completion, inline_completion, status
+from lsp_server.features import code_action, command, completion, configuration, inline_completion, status
 from lsp_server.features.inline_completion import Offer
 from lsp_server.jobs import WorkerStatus
 from lsp_server.settings import InlineSettings, RefactorSettings, Settings
@@ -158,6 +160,31 @@ def test_without_presets_what_the_model_knows_is_listed_where_it_could_apply():
     context, snapshot = t.CodeActionContext([]), Snapshot("u", 1, text, "python")
     loading = code_action.list_actions(snapshot, HERE, context, Settings(), None)
     assert [a.title for a in loading] == ["Fix this function"], "the model is not there yet"
+
+
+def test_the_character_under_a_cursor_is_no_selection():
+    """Modal editors always have a selection; a refactoring is then of the definition, as at a cursor."""
+
+    def range_of(text: str, at: t.Range) -> Any:
+        presets = Settings(refactor=RefactorSettings(presets=("Sort it",)))
+        [first] = [
+            a for a in listed(text, at, settings=presets) if a.command.command == command.REFACTOR_SELECTION
+        ]
+        return first.command.arguments[0]["range"]
+
+    sound = BROKEN.replace("f(x)", "f(x):")
+    at_cursor = range_of(sound, HERE)
+    assert at_cursor["end"]["line"] > 0
+    assert range_of(sound, t.Range(t.Position(0, 5), t.Position(0, 6))) == at_cursor
+    windows = sound.replace("\n", "\r\n")
+    line_end = t.Range(t.Position(0, len("def f(x):")), t.Position(1, 0))
+    assert range_of(windows, line_end) == range_of(windows, HERE)
+
+
+def test_settings_under_our_name_or_without_it():
+    ours = {"enable": False}
+    assert configuration.section({"redraft": ours, "other": {}}) == ours
+    assert configuration.section(ours) == ours
 
 
 def test_the_fake_engine_says_what_its_edits_depend_on():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -10,10 +11,31 @@ from pathlib import Path
 from typing import Any
 
 import pynvim
+import pytest
 
 PLUGIN = Path(__file__).parents[3] / "editor-clients" / "neovim"
-PATIENCE = 20.0
+PATIENCE = float(os.environ.get("REDRAFT_PATIENCE", "20"))  # seconds; more for a machine that is busy
 COLUMNS, LINES = 100, 30
+
+LOOP = "def total(items):\n    result = 0\n    for item in items\n"
+CONDITION = "def f(path):\n    if pat\n"
+BROKEN = "def area(width, height)\n    return width * height\n"
+MENDED = "def area(width, height):\n    return width * height\n"
+OLD_STYLE = (
+    "def first(a):\n    if a == None:\n        return 1\n    return 2\n\n\n"
+    "def second(b):\n    if b == None:\n        return 1\n    return 2\n"
+)
+IS_NONE = "Use `is None` instead of `== None`"
+QUIET = 300  # milliseconds in which the plugin does not repeat itself
+VERSIONS = ["neovim", "neovim-0.11"]
+
+both = pytest.mark.parametrize("shared", VERSIONS, indirect=True)
+newest = pytest.mark.parametrize("shared", VERSIONS[:1], indirect=True)
+
+
+def as_lua(value: Any) -> str:
+    """A value as a Lua expression."""
+    return f"vim.json.decode([==[{json.dumps(value)}]==])"
 
 
 class Neovim:
@@ -88,6 +110,11 @@ class Neovim:
 
     def text(self) -> str:
         return "\n".join(self.nvim.current.buffer[:]) + "\n"
+
+    def undo(self) -> str:
+        """Take back one step; the text before it."""
+        self.command("stopinsert | undo")
+        return self.text()
 
     def heard(self) -> list[str]:
         """What Neovim and the plugin have said."""

@@ -6,16 +6,6 @@ local say = require('redraft.say')
 
 local M = {}
 
--- An error of these codes is no news: the user or the server has given up the work himself.
-local CANCELLED = { [-32800] = true, [-32801] = true, [-32802] = true }
-
----@param err lsp.ResponseError
-function M.failed(err)
-  if not CANCELLED[err.code] then
-    say.error(err.message)
-  end
-end
-
 --- The client for the current buffer if it may be changed; otherwise says why not.
 ---@return vim.lsp.Client?
 ---@return integer bufnr
@@ -58,7 +48,7 @@ local function execute(client, bufnr, command, argument)
     { command = command, arguments = { argument } },
     function(err)
       if err then
-        M.failed(err)
+        say.failed(err)
       end
     end,
     bufnr
@@ -80,10 +70,22 @@ local function refactor(instruction, lines)
   if not client then
     return
   end
-  local argument = { instruction = instruction, range = lines and range_of(bufnr, lines, client) }
-  local command = lines and 'redraft.server.refactorSelection' or 'redraft.server.refactorFile'
   require('redraft.instructions').remember(instruction)
-  execute(client, bufnr, command, argument)
+  ---@param where? [integer, integer]
+  local function argument(where)
+    return { instruction = instruction, range = where and range_of(bufnr, where, client) }
+  end
+  ---@param where? [integer, integer]
+  local function by_command(where)
+    local name = where and 'redraft.server.refactorSelection' or 'redraft.server.refactorFile'
+    execute(client, bufnr, name, argument(where))
+  end
+  local live = require('redraft.live')
+  if live.wanted(client) then
+    live.refactor(client, bufnr, argument(lines), lines, by_command)
+  else
+    by_command(lines)
+  end
 end
 
 ---@param instruction? string
@@ -109,11 +111,12 @@ function M.cancel()
     say.warn(require('redraft.client').why_not(bufnr))
     return
   end
+  require('redraft.live').hide(bufnr)
   local argument = { uri = vim.uri_from_bufnr(bufnr) }
   local params = { command = 'redraft.server.cancel', arguments = { argument } }
   client:request('workspace/executeCommand', params, function(err, result)
     if err then
-      M.failed(err)
+      say.failed(err)
     else
       say.info(result.stopped > 0 and 'stopped.' or 'nothing was under way.')
     end

@@ -65,6 +65,7 @@ end
 local function attached(event)
   local client = vim.lsp.get_client_by_id(event.data.client_id)
   if client and client.name == 'redraft' then
+    require('redraft.highlights').define()
     require('redraft.inline').attach(client, event.buf)
     require('redraft.keymaps').attach(event.buf)
   end
@@ -75,6 +76,7 @@ local function detached(event)
   local client = vim.lsp.get_client_by_id(event.data.client_id)
   if client and client.name == 'redraft' then
     require('redraft.inline').detach(event.buf)
+    require('redraft.live').hide(event.buf)
     require('redraft.keymaps').detach(event.buf)
     require('redraft.status').forget(client.id)
   end

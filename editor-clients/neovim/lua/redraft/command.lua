@@ -73,8 +73,8 @@ function M.run(args)
   local name, rest = args.args:match('^%s*(%S*)%s*(.-)%s*$')
   local subcommand = subcommands[name]
   if not subcommand then
-    local known = table.concat(names(), ', ')
-    require('redraft.say').warn((':Redraft %s: known are %s.'):format(name, known))
+    local what = name == '' and ':Redraft takes one of' or ("':Redraft %s' is none of"):format(name)
+    require('redraft.say').warn(('%s %s.'):format(what, table.concat(names(), ', ')))
     return
   end
   subcommand.run(rest, args.range > 0 and { args.line1, args.line2 } or nil)

@@ -16,6 +16,11 @@ local function show_message(_, params)
 end
 
 ---@type lsp.Handler
+local function step(_, params)
+  require('redraft.live').step(params)
+end
+
+---@type lsp.Handler
 local function status(_, params, ctx)
   require('redraft.status').set(ctx.client_id, params)
 end
@@ -24,13 +29,14 @@ end
 ---@type lsp.Handler
 local function command_done(err)
   if err then
-    require('redraft.actions').failed(err)
+    say.failed(err)
   end
 end
 
 M.all = {
   ['window/showMessage'] = show_message,
   ['redraft/status'] = status,
+  ['redraft/denoise'] = step,
   ['workspace/executeCommand'] = command_done,
   ['workspace/applyEdit'] = function(_, params, ctx)
     return require('redraft.edits').handle(params, ctx)

@@ -34,9 +34,6 @@ function M.attach(client, bufnr)
   if not shows then
     return
   end
-  -- The colour scheme may say otherwise.
-  local link = vim.fn.hlexists('ComplHint') == 1 and 'ComplHint' or 'NonText'
-  vim.api.nvim_set_hl(0, 'RedraftGhost', { link = link, default = true })
   local group = vim.api.nvim_create_augroup(group_name(bufnr), {})
   shows.attach(client, bufnr, group)
   vim.api.nvim_create_autocmd({ 'InsertLeave', 'BufLeave' }, {

@@ -9,6 +9,7 @@ local say = require('redraft.say')
 ---@field keymaps? false|table<string, string|string[]|false> insert mode keys of `accept`, `word`, `line`, `dismiss`
 ---@field ghost_text? 'auto'|'builtin'|'own'|false who shows suggestions: Neovim (0.12 and newer) or the plugin
 ---@field preview? boolean show a refactoring as a diff before it is applied
+---@field live_preview? boolean show how a refactoring comes about, step by step
 
 local M = {}
 
@@ -31,6 +32,7 @@ local defaults = {
   keymaps = { accept = '<C-l>', word = { '<M-w>', '<M-Right>' }, line = '<M-e>', dismiss = '<M-q>' },
   ghost_text = 'auto',
   preview = true,
+  live_preview = true,
 }
 
 local types = {
@@ -40,6 +42,7 @@ local types = {
   keymaps = 'table',
   ghost_text = 'string',
   preview = 'boolean',
+  live_preview = 'boolean',
 }
 local may_be_false = { keymaps = true, ghost_text = true }
 

@@ -9,7 +9,9 @@ local latest = -math.huge
 ---@param text string
 ---@param level integer
 local function say(text, level)
-  text = 'Redraft: ' .. text:gsub('^Redraft: ', '')
+  if not vim.startswith(text, 'Redraft') then
+    text = 'Redraft: ' .. text
+  end
   local now = vim.uv.now()
   if said[text] and now - said[text] < M.quiet then
     return
@@ -33,6 +35,17 @@ end
 ---@param text string
 function M.error(text)
   say(text, vim.log.levels.ERROR)
+end
+
+-- An error of these codes is no news: the user or the server has given up the work himself.
+local CANCELLED = { [-32800] = true, [-32801] = true, [-32802] = true }
+
+--- What became of a request.
+---@param err lsp.ResponseError
+function M.failed(err)
+  if not CANCELLED[err.code] then
+    M.error(err.message)
+  end
 end
 
 --- Whether a message may not have been read yet.

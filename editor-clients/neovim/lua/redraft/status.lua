@@ -12,6 +12,7 @@ local M = {}
 ---@class redraft.Work
 ---@field title string
 ---@field percentage? integer
+---@field detail? string
 ---@field cancellable? boolean
 
 local states = {} ---@type table<integer, redraft.Status> by client
@@ -64,7 +65,24 @@ end
 ---@param now redraft.Work
 ---@return string
 local function words(now)
-  return 'Redraft: ' .. now.title .. (now.percentage and (' %d%%'):format(now.percentage) or '')
+  local percentage = now.percentage and (' %d%%'):format(now.percentage) or ''
+  return 'Redraft: ' .. now.title .. percentage .. (now.detail and ': ' .. now.detail or '')
+end
+
+local HINT = ' (:Redraft cancel stops it)'
+
+--- Words and the hint in one line: a longer text would have to be dismissed by a key.
+---@param now redraft.Work
+---@return string
+local function in_one_line(now)
+  local space = vim.v.echospace - #HINT
+  local text = words(now)
+  if vim.fn.strdisplaywidth(text) > space then
+    local over = vim.fn.strdisplaywidth(text) - space + 1
+    local title = vim.fn.strcharpart(now.title, 0, math.max(0, vim.fn.strchars(now.title) - over))
+    text = words(vim.tbl_extend('force', now, { title = title .. '…' }))
+  end
+  return text .. HINT
 end
 
 --- Show in the command line what the user waits for, and that he need not.
@@ -74,10 +92,22 @@ local function echo(now, before)
   if vim.api.nvim_get_mode().mode ~= 'n' then
     return
   elseif now and now.cancellable then
-    vim.api.nvim_echo({ { words(now) .. ' (:Redraft cancel stops it)' } }, false, {})
+    vim.api.nvim_echo({ { in_one_line(now) } }, false, {})
   elseif not now and before and before.cancellable and not say.just_said() then
     vim.api.nvim_echo({ { '' } }, false, {})
   end
+end
+
+--- Take note of what is worked on, by the name of that work; nil when it is over.
+---@param client_id integer
+---@param token string|integer
+---@param now? redraft.Work
+function M.report(client_id, token, now)
+  works[client_id] = works[client_id] or {}
+  local before = works[client_id][token]
+  works[client_id][token] = now
+  echo(now, before)
+  changed()
 end
 
 --- Follow the progress of our clients.
@@ -90,11 +120,7 @@ function M.watch(group)
       local client = vim.lsp.get_client_by_id(id)
       if client and client.name == 'redraft' then
         local token, value = event.data.params.token, event.data.params.value
-        works[id] = works[id] or {}
-        local before = works[id][token]
-        works[id][token] = work(value, before)
-        echo(works[id][token], before)
-        changed()
+        M.report(id, token, work(value, (works[id] or {})[token]))
       end
     end,
   })

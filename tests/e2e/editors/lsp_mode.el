@@ -1,0 +1,36 @@
+;; Run by test_emacs.py in batch mode: lsp-mode attaches to the server with what docs/editors.md has people write,
+;; and carries out the fix of a broken function. Prints what the test looks for.
+(defun redraft-wait (seconds true)
+  "Let messages in until TRUE returns something, for SECONDS at most."
+  (let ((end (+ (float-time) seconds)) value)
+    (while (and (not (setq value (funcall true))) (< (float-time) end))
+      (accept-process-output nil 0.05))
+    (unless value (message "GAVE UP") (kill-emacs 1))
+    value))
+
+(let ((file (pop command-line-args-left))
+      (configuration (pop command-line-args-left)))
+  (require 'lsp-mode)
+  (setq lsp-auto-guess-root t lsp-warn-no-matched-clients nil lsp-enable-suggest-server-download nil
+        lsp-response-timeout 60 lsp-enabled-clients '(redraft) create-lockfiles nil)
+  (load configuration)
+  (set-buffer (find-file-noselect file))
+  (python-mode)
+  (lsp-workspace-folders-add (file-name-directory file))
+  (lsp)
+  (redraft-wait 100 (lambda () (and (lsp-workspaces)
+                                    (eq 'initialized (lsp--workspace-status (car (lsp-workspaces)))))))
+  (message "ATTACHED %s" (lsp--client-server-id (lsp--workspace-client (car (lsp-workspaces)))))
+  (goto-char (point-min))
+  (let ((action (redraft-wait 60 (lambda () (seq-find (lambda (one) (equal (lsp:code-action-title one) "Fix this function"))
+                                                      (lsp-code-actions-at-point)))))
+        (buffer (current-buffer))
+        (before (buffer-string)))
+    (message "OFFERED %s" (lsp:code-action-title action))
+    (lsp-execute-code-action action)
+    ;; Whatever buffer the client's work has left current.
+    (redraft-wait 60 (lambda () (not (equal before (with-current-buffer buffer (buffer-string))))))
+    (set-buffer buffer)
+    (save-buffer))
+  (lsp-workspace-shutdown (car (lsp-workspaces)))
+  (message "SHUT DOWN"))
