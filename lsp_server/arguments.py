@@ -12,7 +12,7 @@ from lsp_server.documents import Snapshot
 from lsp_server.protocol import RequestFailedError
 from model.editing.source import Span
 
-KNOWN = frozenset({"uri", "version", "range", "position", "message", "instruction", "cost"})
+KNOWN = frozenset({"uri", "version", "range", "position", "message", "instruction", "cost", "token"})
 WATCHED = frozenset({"token", "uri", "version", "task", "policy"})
 TASKS = {
     "fill": WATCHED | {"ranges"},
@@ -32,6 +32,8 @@ class Arguments:
     range: types.Range | None = None
     message: str = ""
     instruction: str = ""
+    token: str = ""
+    """The client's name for a stream of `redraft/denoise`."""
 
     @classmethod
     def read(cls, params: types.ExecuteCommandParams) -> Arguments:
@@ -60,9 +62,8 @@ class Arguments:
 
 @dataclass(frozen=True)
 class WatchArguments(Arguments):
-    """The parameters of `redraft/watch`; `token` is the client's name for the stream."""
+    """The parameters of `redraft/watch`."""
 
-    token: str = ""
     task: str = ""
     policy: str = ""
     ranges: tuple[types.Range, ...] = ()
@@ -97,17 +98,18 @@ def _read(name: str, raw: dict[str, Any], known: frozenset[str], make: Callable[
         raise RequestFailedError(f"{name}: {error} is missing or of the wrong type.") from None
 
 
-def _common(raw: dict[str, Any]) -> tuple[str, int | None, types.Range | None, str, str]:
+def _common(raw: dict[str, Any]) -> tuple[str, int | None, types.Range | None, str, str, str]:
     return (
         _text(raw, "uri"),
         _number(raw, "version"),
         _range(raw),
         _text(raw, "message"),
         _text(raw, "instruction"),
+        _text(raw, "token"),
     )
 
 
-def _watched(raw: dict[str, Any]) -> tuple[str, str, str, tuple[types.Range, ...]]:
+def _watched(raw: dict[str, Any]) -> tuple[str, str, tuple[types.Range, ...]]:
     given: Any = raw.get("ranges", [])
     if not isinstance(given, list):
         raise TypeError("`ranges`")
@@ -115,7 +117,7 @@ def _watched(raw: dict[str, Any]) -> tuple[str, str, str, tuple[types.Range, ...
     if None in found:
         raise TypeError("`ranges`")
     ranges = tuple(each for each in found if each is not None)
-    return _text(raw, "token"), _text(raw, "task"), _text(raw, "policy"), ranges
+    return _text(raw, "task"), _text(raw, "policy"), ranges
 
 
 def _plain(value: Any) -> Any:

@@ -23,6 +23,7 @@ from pygls.lsp.server import LanguageServer
 from lsp_server import features
 from lsp_server.documents import About, Documents, Snapshot, UnknownDocumentError, path_of
 from lsp_server.features import completion, configuration, status
+from lsp_server.features.denoise import OnFrames
 from lsp_server.jobs import Job, Priority, Worker, WorkerStatus
 from lsp_server.loops import call_in
 from lsp_server.progress import ProgressBar
@@ -219,6 +220,7 @@ class RedraftServer(LanguageServer):
         priority: Priority,
         deadline_ms: int,
         on_progress: Callable[[Progress], None] | None = None,
+        on_frames: OnFrames | None = None,
     ) -> Job:
         """Queue a request; it replaces an unfinished one of the same kind on the same document."""
         loop = asyncio.get_running_loop()
@@ -228,6 +230,7 @@ class RedraftServer(LanguageServer):
             key=(id(self), priority, snapshot.uri),
             deadline=time.monotonic() + deadline_ms / 1000,
             on_progress=partial(call_in, loop, on_progress) if on_progress else None,
+            on_frames=on_frames,
         )
         return self.submit(job)
 

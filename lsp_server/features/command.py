@@ -17,7 +17,7 @@ from lsprotocol import types
 from lsp_server import edits
 from lsp_server.arguments import Arguments
 from lsp_server.documents import Snapshot, UnknownDocumentError
-from lsp_server.features import inline_completion, status
+from lsp_server.features import denoise, inline_completion, status
 from lsp_server.features.inline_completion import ACCEPTED
 from lsp_server.jobs import NotReadyError, Priority
 from lsp_server.progress import ProgressBar
@@ -49,30 +49,30 @@ def register(server: RedraftServer) -> None:
 
 
 def _fix(ls: RedraftServer, params: types.ExecuteCommandParams) -> Coroutine[Any, Any, Outcome]:
-    """`{uri, range, message?, version?}`: repair the definition at the range, or a diagnostic's
+    """`{uri, range, message?, version?, token?}`: repair the definition at the range, or a diagnostic's
     statements."""
     arguments = Arguments.read(params)
     snapshot = _snapshot(ls, arguments)
     task = Fix(arguments.span(snapshot), arguments.message)
-    return _work(ls, snapshot, task, "Redraft: fix", params.work_done_token)
+    return _work(ls, snapshot, task, "Redraft: fix", params.work_done_token, arguments.token)
 
 
 def _refactor_file(ls: RedraftServer, params: types.ExecuteCommandParams) -> Coroutine[Any, Any, Outcome]:
-    """`{uri, instruction, version?}`: rewrite the file."""
+    """`{uri, instruction, version?, token?}`: rewrite the file."""
     arguments = Arguments.read(params)
     snapshot = _snapshot(ls, arguments)
     task = Refactor(arguments.instruction_given())
-    return _work(ls, snapshot, task, f"Redraft: {task.instruction}", params.work_done_token)
+    return _work(ls, snapshot, task, f"Redraft: {task.instruction}", params.work_done_token, arguments.token)
 
 
 def _refactor_selection(
     ls: RedraftServer, params: types.ExecuteCommandParams
 ) -> Coroutine[Any, Any, Outcome]:
-    """`{uri, range, instruction, version?}`: rewrite the range."""
+    """`{uri, range, instruction, version?, token?}`: rewrite the range."""
     arguments = Arguments.read(params)
     snapshot = _snapshot(ls, arguments)
     task = Refactor(arguments.instruction_given(), arguments.span(snapshot))
-    return _work(ls, snapshot, task, f"Redraft: {task.instruction}", params.work_done_token)
+    return _work(ls, snapshot, task, f"Redraft: {task.instruction}", params.work_done_token, arguments.token)
 
 
 def _accepted(ls: RedraftServer, params: types.ExecuteCommandParams) -> None:
@@ -112,9 +112,15 @@ def _snapshot(ls: RedraftServer, arguments: Arguments) -> Snapshot:
 
 
 async def _work(
-    ls: RedraftServer, snapshot: Snapshot, task: Task, title: str, token: types.ProgressToken | None
+    ls: RedraftServer,
+    snapshot: Snapshot,
+    task: Task,
+    title: str,
+    work_done: types.ProgressToken | None,
+    token: str,
 ) -> Outcome:
-    """Ask the engine with a progress bar, then have the client apply the answer."""
+    """Ask the engine with a progress bar, then have the client apply the answer. A `token` names the stream in which
+    the client hears of every step."""
     fix = isinstance(task, Fix)
     deadline = ls.settings.fix.deadline_ms if fix else ls.settings.refactor.deadline_ms
 
@@ -122,9 +128,10 @@ async def _work(
         bar.report(progress.message, progress.done / progress.total if progress.total else 0.0)
 
     priority = Priority.FIX if fix else Priority.REFACTOR
-    job = ls.ask_engine(snapshot, task, priority, deadline, report)
+    frames = denoise.stream(ls, snapshot, token, lambda: job.stopped) if token else None
+    job = ls.ask_engine(snapshot, task, priority, deadline, report, frames)
     bar = ProgressBar(
-        ls, token, cancel=partial(ls.worker.stop, job)
+        ls, work_done, cancel=partial(ls.worker.stop, job)
     )  # before any report: those come by the loop
     try:
         await bar.begin(title)

@@ -6,26 +6,23 @@ response carries the edits. Cancelled like any request.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from lsp_server import edits
 from lsp_server.arguments import WatchArguments
 from lsp_server.documents import Snapshot
-from lsp_server.features import status
+from lsp_server.features import denoise, status
 from lsp_server.features.command import asked_about
 from lsp_server.jobs import Job, NotReadyError, Priority
-from lsp_server.loops import call_in
 from lsp_server.protocol import RequestFailedError
-from model.request import Cost, Fill, Fix, Frame, Proposal, Refactor, Request, Task
+from model.request import Fill, Fix, Proposal, Refactor, Request, Task
 
 if TYPE_CHECKING:
     from lsp_server.server import RedraftServer
 
 METHOD = "redraft/watch"
-NEWS = "redraft/denoise"
 
 
 def register(server: RedraftServer) -> None:
@@ -56,15 +53,7 @@ def task_of(arguments: WatchArguments, snapshot: Snapshot) -> Task:
 
 
 async def _stream(ls: RedraftServer, snapshot: Snapshot, arguments: WatchArguments) -> dict[str, Any]:
-    token, loop = arguments.token, asyncio.get_running_loop()
-
-    def tell(news: tuple[Sequence[Frame], Cost]) -> None:
-        if not ls.gone and not job.stopped:
-            ls.protocol.notify(NEWS, {"token": token, **step(snapshot, *news)})
-
-    def watch(frames: Sequence[Frame], cost: Cost) -> None:
-        call_in(loop, tell, (frames, cost))
-
+    token = arguments.token
     name = f"watch {token}"
     for older in [j for j in ls.jobs if cast("tuple[Any, ...]", j.key)[1] == name]:
         ls.worker.stop(older)  # in whichever document
@@ -73,7 +62,7 @@ async def _stream(ls: RedraftServer, snapshot: Snapshot, arguments: WatchArgumen
         Priority.REFACTOR,
         key=(id(ls), name, snapshot.uri),
         deadline=time.monotonic() + ls.settings.refactor.deadline_ms / 1000,
-        on_frames=watch,
+        on_frames=denoise.stream(ls, snapshot, token, lambda: job.stopped),
     )
     ls.submit(job)
     try:
@@ -85,26 +74,6 @@ async def _stream(ls: RedraftServer, snapshot: Snapshot, arguments: WatchArgumen
     finally:
         ls.worker.stop(job)
     return {"token": token, **answer(snapshot, proposal)}
-
-
-def step(snapshot: Snapshot, frames: Sequence[Frame], cost: Cost) -> dict[str, Any]:
-    """The notification's parameters but for its token. A cell is `[text, state, confidence or null]`."""
-    return {
-        "cost": cost.as_json(),
-        "frames": [
-            {
-                "region": frame.number,
-                "range": snapshot.range(frame.span.start, frame.span.end),
-                "forwards": frame.forwards,
-                "finished": frame.is_finished,
-                "cells": [
-                    [cell.text, cell.state, None if cell.confidence is None else round(cell.confidence, 3)]
-                    for cell in frame.cells
-                ],
-            }
-            for frame in frames
-        ],
-    }
 
 
 def answer(snapshot: Snapshot, proposal: Proposal) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from pygls.exceptions import JsonRpcException
 
 BROKEN = "def total(items)\n    s = 0\n    for i in items:\n        s += i\n    return s\n"
 GOOD = BROKEN.replace("items)\n", "items):\n")
+OLD_STYLE = GOOD.replace("    return", "    if s == None:\n        s = 1\n    return")
+LONG = "\n\n".join(OLD_STYLE.replace("total", f"total_{i}") for i in range(120))
+"""A refactoring of it takes many steps."""
 
 
 @pytest.fixture
@@ -115,7 +118,7 @@ async def test_a_stream_can_be_cancelled(editor, news):
     """After `$/cancelRequest` no further step arrives, and the worker is free."""
     await editor.start("serve", "--debug")
     await editor.ready()
-    uri = editor.open("\n\n".join(GOOD.replace("total", f"total_{i}") for i in range(120)))
+    uri = editor.open(LONG)
     params = {"token": "a", "uri": uri, "task": "refactor", "instruction": "use is None"}
     answer = editor.request("redraft/watch", params, "the-request")
     await editor.until(lambda: len(news) > 0)
@@ -128,11 +131,28 @@ async def test_a_stream_can_be_cancelled(editor, news):
     assert len(news) == seen
 
 
+async def test_a_command_streams_to_a_client_that_names_a_token(editor, news):
+    """The steps beside the command's own progress; the edit is applied as ever."""
+    await editor.start()
+    await editor.ready()
+    uri = editor.open(OLD_STYLE)
+    where = {"start": place(0, 0), "end": place(6, 0)}
+    argument = {"uri": uri, "range": where, "instruction": "use is None"}
+    name = "redraft.server.refactorSelection"
+    assert (await editor.wait(editor.command(name, **argument, token="mine"))).applied
+    assert editor.text[uri] == OLD_STYLE.replace("== None", "is None")
+    assert {step.token for step in news} == {"mine"}
+    assert news[-1].frames[0].finished
+    heard = len(news)
+    await editor.wait(editor.command(name, **argument))
+    assert len(news) == heard, "without a token nothing is streamed"
+
+
 async def test_a_stream_of_the_same_name_replaces_the_older_one(editor, news):
     """In another document too: what arrives afterwards under that name is the new stream's."""
     await editor.start("serve", "--debug")
     await editor.ready()
-    long = editor.open("\n\n".join(GOOD.replace("total", f"total_{i}") for i in range(120)))
+    long = editor.open(LONG)
     short = editor.open(BROKEN, "file:///project/b.py")
     params = {"token": "a", "uri": long, "task": "refactor", "instruction": "use is None"}
     first = editor.request("redraft/watch", params, "the-request")
