@@ -14,6 +14,7 @@ from model.canvas import count_text
 from model.decoders import Inspect
 from model.editing.edit import Edit, minimal_edits
 from model.editing.line_ends import normalise, restore
+from model.editing.scope import within_scope
 from model.editing.source import LineIndex, Span
 from model.editing.syntax import SyntaxTree
 from model.editing.trim import trim
@@ -35,8 +36,8 @@ class Writer:
     request: Request
     tree: SyntaxTree | None
     tokenizer: Tokenizer
-    keeps_meaning: bool = False
-    """Whether the request is for a refactoring of which it is known that the code means the same afterwards."""
+    scope: re.Pattern[str] | None = None
+    """What the asked-for refactoring alone may change (`model/editing/scope.py`)."""
 
     def edits(self, question: Question, tokens: Sequence[int]) -> tuple[Edit, ...]:
         """The smallest edits that write an answer into its region; none where it changes nothing."""
@@ -49,9 +50,10 @@ class Writer:
         if not _HAS_CODE.search(new):
             return ()  # an empty answer is no answer: it would delete the user's code
         written = restore(new, original, text)
-        return tuple(
-            Edit(span.start + e.start, span.start + e.end, e.new) for e in minimal_edits(original, written)
-        )
+        edits = minimal_edits(original, written)
+        if self.scope is not None:
+            edits = within_scope(original, written, edits, self.scope)
+        return tuple(Edit(span.start + e.start, span.start + e.end, e.new) for e in edits)
 
     def _completion(self, task: Complete, span: Span, new: str) -> str:
         text = self.request.document.text
@@ -66,10 +68,10 @@ class Writer:
         return restore(task.start_with + kept, "", text)
 
     def verdict(self, edits: Sequence[Edit], regions: Sequence[Span]) -> Verdict:
-        return judge(self.request.document.text, self.tree, edits, regions, self.keeps_meaning)
+        return judge(self.request.document.text, self.tree, edits, regions)
 
     def inspector(self, question: Question) -> Inspect | None:
-        """A function from an answer's tokens to those under what speaks against it; None without a grammar."""
+        """A function from an answer's tokens to those under new syntax errors; None without a grammar."""
         if self.tree is None:
             return None
 

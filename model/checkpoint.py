@@ -29,18 +29,25 @@ class Instruction:
     """A refactoring that a checkpoint does reliably, in several phrasings.
 
     `tau` is the probability from which it may change a token for it. Each has its own: what one does at 0.7 another
-    only does rightly at 0.95. `sign` is a regular expression without a match of which there is nothing to do.
-    Raises ValueError where that is none."""
+    only does rightly at 0.95. `sign` is a regular expression without a match of which there is nothing to do; where
+    the refactoring `is_local`, it changes nothing else than what the sign matches, comparisons apart. Raises
+    ValueError where `sign` is no regular expression."""
 
     phrasings: tuple[str, ...]
     tau: float
     sign: str = ""
+    is_local: bool = False
 
     def __post_init__(self) -> None:
         try:
             re.compile(self.sign)
         except re.error as error:
             raise ValueError(f"the sign {self.sign!r} is no regular expression: {error}") from error
+
+    @property
+    def scope(self) -> re.Pattern[str] | None:
+        """What alone it may change; None where that is not known."""
+        return re.compile(self.sign) if self.is_local else None
 
     def may_apply(self, code: str) -> bool:
         return re.search(self.sign, code) is not None
@@ -121,7 +128,12 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         known = {f.name for f in fields(Decoding)}
         values = {k: v for k, v in data.get("decoding", {}).items() if k in known}
         values["instructions"] = tuple(
-            Instruction(tuple(each["phrasings"]), float(each["tau"]), str(each.get("sign", "")))
+            Instruction(
+                tuple(each["phrasings"]),
+                float(each["tau"]),
+                str(each.get("sign", "")),
+                bool(each.get("is_local", False)),
+            )
             for each in values.get("instructions", ())
         )
         decoding = Decoding(**values)

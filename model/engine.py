@@ -137,8 +137,10 @@ class EngineRun:
         self._request = request
         document = request.document
         self._tree = document.tree or try_parse(document.text, document.language)
-        keeps = engine.known(request.task) is not None
-        self._writer = Writer(request, self._tree, engine.reader.tokenizer, keeps_meaning=keeps)
+        known = engine.known(request.task)
+        self._writer = Writer(
+            request, self._tree, engine.reader.tokenizer, known.scope if known is not None else None
+        )
         self._is_fill = is_fill(request.task)
         unasked = isinstance(request.task, Complete) and not request.task.asked
         self._minimum = engine.reader.decoding.min_confidence if unasked else 0.0

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from model.editing.edit import Edit, apply
-from model.editing.meaning import turned_conditions
 from model.editing.source import LineIndex, Span
 from model.editing.syntax import SyntaxTree
 
@@ -22,8 +21,7 @@ _FOREIGN = {"\ufffd": "U+FFFD", "\0": "NUL"}
 @dataclass(frozen=True)
 class Verdict:
     """Whether edits may be offered. `reason` says why not, or what could not be checked; `new_problems` are
-    the syntax errors or turned conditions that the edits bring, as spans in the *new* text (only where `ok` is
-    False)."""
+    the syntax errors that the edits bring, as spans in the *new* text (only where `ok` is False)."""
 
     ok: bool
     reason: str = ""
@@ -35,10 +33,9 @@ def judge(
     old_tree: SyntaxTree | None,
     edits: Sequence[Edit],
     regions: Sequence[Span],
-    keeps_meaning: bool = False,
 ) -> Verdict:
-    """Judge `edits` of `old_text`, which may change `regions` only; with `keeps_meaning` no condition may turn into
-    its opposite. Without a tree syntax is not checked, and the reason of a good verdict says so."""
+    """Judge `edits` of `old_text`, which may change `regions` only. Without a tree syntax is not checked, and
+    the reason of a good verdict says so."""
     edits = sorted(edits, key=lambda e: (e.start, e.end))
     outside = next((e for e in edits if not any(r.covers(e.span) for r in regions)), None)
     if outside is not None:
@@ -55,8 +52,6 @@ def judge(
     wrong = _wrong_indentation(old_text, new_text, edits)
     if wrong:
         return Verdict(False, wrong)
-    if keeps_meaning and (turned := turned_conditions(old_text, new_text, edits)):
-        return Verdict(False, "a condition would turn into its opposite", turned)
     if old_tree is None:
         return Verdict(True, "syntax not checked: no grammar")
     verdict = _judge_syntax(old_tree, edits)

@@ -134,13 +134,17 @@ def _refactorings(
     kinds = [r for r in drawer.kinds if r.instructed is instructed]
     turn = itertools.count()
     misses = Counter[str]()
+    seen: set[str] = set()
 
     def draw(scenery: Scenery, rng: np.random.Generator) -> Case | None:
         refactoring = kinds[next(turn) % len(kinds)]
         if misses[refactoring.name] >= _MISSES:
             return None
         found = drawer.of_kind(refactoring, scenery, rng, size)
-        case = None if found is None else _instructed(found.kind, found)
+        # A rare one is drawn again and again, and would count as often.
+        case = None if found is None or found.after in seen else _instructed(found.kind, found)
+        if found is not None:
+            seen.add(found.after)
         misses[refactoring.name] = 0 if case else misses[refactoring.name] + 1
         return case
 

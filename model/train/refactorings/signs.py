@@ -7,7 +7,7 @@ left alone without running the network.
 SIGNS = {
     "compare_none": r"[!=]=\s*None|None\s*[!=]=",
     "empty_literals": r"\b(?:dict|list|tuple)\(",
-    "plain_super": r"super\(\s*\w",
+    "plain_super": r"super\(\s*\w[^()]*\)",
     "no_prints": r"print\(",
     "f_strings": r"""\.format\(|["'] %|\.join\(""",
     "docstring_removed": "\"\"\"|'''",
@@ -30,3 +30,19 @@ SIGNS = {
     "hints_removed": r"->|\w: \w",
 }
 """Without a match in a region the refactoring finds nothing there; the opposite is not said."""
+LOCAL = frozenset(
+    {
+        "compare_none",
+        "empty_literals",
+        "in_mapping",
+        "membership_test",
+        "no_object_base",
+        "no_unicode_prefix",
+        "plain_getattr",
+        "plain_super",
+        "raise_without_call",
+        "range_start",
+        "set_literals",
+    }
+)
+"""Refactorings that change nothing outside the matches of their sign, comparisons apart (`model/editing/scope.py`)."""
