@@ -2,6 +2,7 @@
 --- comes as a request of the server's, see edits.lua.
 
 local client_of = require('redraft.client').of
+local live = require('redraft.live')
 local say = require('redraft.say')
 
 local M = {}
@@ -47,6 +48,7 @@ local function execute(client, bufnr, command, argument)
     'workspace/executeCommand',
     { command = command, arguments = { argument } },
     function(err)
+      live.finish(argument.token)
       if err then
         say.failed(err)
       end
@@ -71,21 +73,12 @@ local function refactor(instruction, lines)
     return
   end
   require('redraft.instructions').remember(instruction)
-  ---@param where? [integer, integer]
-  local function argument(where)
-    return { instruction = instruction, range = where and range_of(bufnr, where, client) }
-  end
-  ---@param where? [integer, integer]
-  local function by_command(where)
-    local name = where and 'redraft.server.refactorSelection' or 'redraft.server.refactorFile'
-    execute(client, bufnr, name, argument(where))
-  end
-  local live = require('redraft.live')
-  if live.wanted(client) then
-    live.refactor(client, bufnr, argument(lines), lines, by_command)
-  else
-    by_command(lines)
-  end
+  local command = lines and 'redraft.server.refactorSelection' or 'redraft.server.refactorFile'
+  execute(client, bufnr, command, {
+    instruction = instruction,
+    range = lines and range_of(bufnr, lines, client),
+    token = live.begin(client, bufnr),
+  })
 end
 
 ---@param instruction? string
@@ -111,7 +104,7 @@ function M.cancel()
     say.warn(require('redraft.client').why_not(bufnr))
     return
   end
-  require('redraft.live').hide(bufnr)
+  live.hide(bufnr)
   local argument = { uri = vim.uri_from_bufnr(bufnr) }
   local params = { command = 'redraft.server.cancel', arguments = { argument } }
   client:request('workspace/executeCommand', params, function(err, result)

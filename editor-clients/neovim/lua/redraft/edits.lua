@@ -21,23 +21,16 @@ function M.protected(bufnr)
   end
 end
 
---- Whether a buffer has another text than the one that a change was made for.
----@param bufnr integer
----@param change lsp.TextDocumentEdit
----@return boolean
-function M.is_outdated(bufnr, change)
-  local version = change.textDocument.version
-  local now = vim.lsp.util.buf_versions[bufnr]
-  return version and version ~= vim.NIL and now and now ~= version or false
-end
-
 ---@param bufnr integer
 ---@param change lsp.TextDocumentEdit
 ---@return string?
 local function obstacle(bufnr, change)
   if not vim.api.nvim_buf_is_loaded(bufnr) then
     return name_of(bufnr) .. ' was closed meanwhile.'
-  elseif M.is_outdated(bufnr, change) then
+  end
+  local version = change.textDocument.version
+  local now = vim.lsp.util.buf_versions[bufnr]
+  if version and version ~= vim.NIL and now and now ~= version then
     return 'the document has changed.'
   end
   return M.protected(bufnr)
@@ -92,32 +85,7 @@ local function needs_look(edit)
   return false
 end
 
---- Apply a change, after a look at it where that is wished. To be called in a coroutine: it may take its time.
----@param change lsp.TextDocumentEdit
----@param label string
----@param look boolean
----@param encoding string
----@return boolean applied
----@return string? why not
-function M.offer(change, label, look, encoding)
-  local bufnr = vim.uri_to_bufnr(change.textDocument.uri)
-  local edits = plain(change.edits)
-  local why = obstacle(bufnr, change)
-  if not why and look then
-    local decided = preview.ask(label, bufnr, lines_after(bufnr, edits, encoding))
-    if decided == 'reject' then
-      return false, 'rejected; nothing was changed.'
-    end
-    why = obstacle(bufnr, change)
-  end
-  if why then
-    return false, why
-  end
-  apply(bufnr, edits, encoding)
-  return true
-end
-
---- Neovim runs this in a coroutine of its own and sends what it returns.
+--- Neovim runs this in a coroutine of its own and sends what it returns, so it may take its time.
 ---@param params lsp.ApplyWorkspaceEditParams
 ---@param ctx lsp.HandlerContext
 ---@return lsp.ApplyWorkspaceEditResult
@@ -129,9 +97,23 @@ function M.handle(params, ctx)
     return { applied = false, failureReason = 'an edit of one file was expected.' }
   end
   ---@cast change lsp.TextDocumentEdit
-  local label, look = params.label or 'Redraft', needs_look(params.edit)
-  local applied, why = M.offer(change, label, look, client.offset_encoding)
-  return { applied = applied, failureReason = why }
+  local bufnr = vim.uri_to_bufnr(change.textDocument.uri)
+  require('redraft.live').hide(bufnr) -- what the diff shows now
+  local edits = plain(change.edits)
+  local why = obstacle(bufnr, change)
+  if not why and needs_look(params.edit) then
+    local after = lines_after(bufnr, edits, client.offset_encoding)
+    local decided = preview.ask(params.label or 'Redraft', bufnr, after)
+    if decided == 'reject' then
+      return { applied = false, failureReason = 'rejected; nothing was changed.' }
+    end
+    why = obstacle(bufnr, change)
+  end
+  if why then
+    return { applied = false, failureReason = why }
+  end
+  apply(bufnr, edits, client.offset_encoding)
+  return { applied = true }
 end
 
 return M

@@ -42,13 +42,6 @@ function M.is_off(client, language)
   return settings.enable == false or vim.list_contains(settings.disabledLanguages or {}, language)
 end
 
---- Whether a refactoring is shown as a diff before it is applied.
----@param client vim.lsp.Client
----@return boolean
-function M.needs_look(client)
-  return vim.tbl_get(of(client), 'refactor', 'needsConfirmation') ~= false
-end
-
 --- Merge `change` into the settings of every client, now and for clients to come.
 ---@param change table
 function M.change(change)

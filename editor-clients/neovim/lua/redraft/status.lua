@@ -59,6 +59,7 @@ local function work(value, before)
     title = (value.title or before.title):gsub('^Redraft: ', ''),
     percentage = value.percentage or before.percentage,
     cancellable = value.kind == 'begin' and value.cancellable or before.cancellable,
+    detail = before.detail,
   }
 end
 
@@ -98,16 +99,24 @@ local function echo(now, before)
   end
 end
 
---- Take note of what is worked on, by the name of that work; nil when it is over.
 ---@param client_id integer
 ---@param token string|integer
----@param now? redraft.Work
-function M.report(client_id, token, now)
+---@param now? redraft.Work nil when it is over
+local function report(client_id, token, now)
   works[client_id] = works[client_id] or {}
   local before = works[client_id][token]
   works[client_id][token] = now
   echo(now, before)
   changed()
+end
+
+--- Say more of what a client's server is working on.
+---@param client_id integer
+---@param detail string
+function M.detail(client_id, detail)
+  for token, now in pairs(works[client_id] or {}) do
+    report(client_id, token, vim.tbl_extend('force', now, { detail = detail }))
+  end
 end
 
 --- Follow the progress of our clients.
@@ -120,7 +129,7 @@ function M.watch(group)
       local client = vim.lsp.get_client_by_id(id)
       if client and client.name == 'redraft' then
         local token, value = event.data.params.token, event.data.params.value
-        M.report(id, token, work(value, (works[id] or {})[token]))
+        report(id, token, work(value, (works[id] or {})[token]))
       end
     end,
   })
