@@ -13,7 +13,7 @@ from lsp_server.protocol import RequestFailedError
 from model.editing.source import Span
 
 KNOWN = frozenset({"uri", "version", "range", "position", "message", "instruction", "cost"})
-WATCHED = frozenset({"token", "uri", "version", "task", "policy"})
+WATCHED = frozenset({"token", "uri", "version", "task", "policy", "workDoneToken"})
 TASKS = {
     "fill": WATCHED | {"ranges"},
     "fix": WATCHED | {"range", "position", "message"},
@@ -66,6 +66,7 @@ class WatchArguments(Arguments):
     task: str = ""
     policy: str = ""
     ranges: tuple[types.Range, ...] = ()
+    work_done_token: types.ProgressToken | None = None
 
     @classmethod
     def of(cls, method: str, params: Any) -> WatchArguments:
@@ -107,7 +108,9 @@ def _common(raw: dict[str, Any]) -> tuple[str, int | None, types.Range | None, s
     )
 
 
-def _watched(raw: dict[str, Any]) -> tuple[str, str, str, tuple[types.Range, ...]]:
+def _watched(
+    raw: dict[str, Any],
+) -> tuple[str, str, str, tuple[types.Range, ...], types.ProgressToken | None]:
     given: Any = raw.get("ranges", [])
     if not isinstance(given, list):
         raise TypeError("`ranges`")
@@ -115,7 +118,10 @@ def _watched(raw: dict[str, Any]) -> tuple[str, str, str, tuple[types.Range, ...
     if None in found:
         raise TypeError("`ranges`")
     ranges = tuple(each for each in found if each is not None)
-    return _text(raw, "token"), _text(raw, "task"), _text(raw, "policy"), ranges
+    work_done = raw.get("workDoneToken")
+    if work_done is not None and (not isinstance(work_done, str | int) or isinstance(work_done, bool)):
+        raise TypeError("`workDoneToken`")
+    return _text(raw, "token"), _text(raw, "task"), _text(raw, "policy"), ranges, work_done
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """`redraft/watch`: a request that streams every step of its denoising as `redraft/denoise` notifications.
 
 For clients that draw what happens: the page of `redraft play`, a preview in an editor. Nothing is applied; the
-response carries the edits. Cancelled like any request.
+response carries the edits. Cancelled like any request, or by its progress bar.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from lsp_server import edits
@@ -18,8 +19,9 @@ from lsp_server.features import status
 from lsp_server.features.command import asked_about
 from lsp_server.jobs import Job, NotReadyError, Priority
 from lsp_server.loops import call_in
+from lsp_server.progress import ProgressBar
 from lsp_server.protocol import RequestFailedError
-from model.request import Cost, Fill, Fix, Frame, Proposal, Refactor, Request, Task
+from model.request import Cost, Fill, Fix, Frame, Progress, Proposal, Refactor, Request, Task
 
 if TYPE_CHECKING:
     from lsp_server.server import RedraftServer
@@ -34,8 +36,9 @@ def register(server: RedraftServer) -> None:
 
 def _watch(ls: RedraftServer, params: Any) -> Coroutine[Any, Any, dict[str, Any]]:
     """`{token, uri, version?, task: "fill" | "fix" | "refactor", ranges?, range?, position?, message?, instruction?,
-    policy?}`; `token` names the stream and replaces an older one of that name, `policy` is one of `redraft eval
-    --policy`. A model that is loaded anew meanwhile begins anew: the forwards then start at 1 again."""
+    policy?, workDoneToken?}`; `token` names the stream and replaces an older one of that name, `policy` is one of
+    `redraft eval --policy`. A progress bar is shown where the client brings a token for it. A model that is loaded
+    anew meanwhile begins anew: the forwards then start at 1 again."""
     arguments = WatchArguments.of(METHOD, params)
     snapshot = asked_about(ls, arguments)
     if why := ls.refusal(snapshot.about):
@@ -65,6 +68,10 @@ async def _stream(ls: RedraftServer, snapshot: Snapshot, arguments: WatchArgumen
     def watch(frames: Sequence[Frame], cost: Cost) -> None:
         call_in(loop, tell, (frames, cost))
 
+    def report(progress: Progress) -> None:
+        if bar is not None:
+            bar.report(progress.message, progress.done / progress.total if progress.total else 0.0)
+
     name = f"watch {token}"
     for older in [j for j in ls.jobs if cast("tuple[Any, ...]", j.key)[1] == name]:
         ls.worker.stop(older)  # in whichever document
@@ -73,10 +80,14 @@ async def _stream(ls: RedraftServer, snapshot: Snapshot, arguments: WatchArgumen
         Priority.REFACTOR,
         key=(id(ls), name, snapshot.uri),
         deadline=time.monotonic() + ls.settings.refactor.deadline_ms / 1000,
+        on_progress=partial(call_in, loop, report),
         on_frames=watch,
     )
+    bar = _bar(ls, arguments, job)
     ls.submit(job)
     try:
+        if bar is not None:
+            await bar.begin(f"Redraft: {arguments.instruction or arguments.task}")
         proposal = await ls.result(job)
     except NotReadyError as error:
         raise RequestFailedError(status.failure(str(error))) from None
@@ -84,7 +95,15 @@ async def _stream(ls: RedraftServer, snapshot: Snapshot, arguments: WatchArgumen
         raise RequestFailedError(str(error)) from None
     finally:
         ls.worker.stop(job)
+        if bar is not None:
+            bar.end()
     return {"token": token, **answer(snapshot, proposal)}
+
+
+def _bar(ls: RedraftServer, arguments: WatchArguments, job: Job) -> ProgressBar | None:
+    if arguments.work_done_token is None:
+        return None
+    return ProgressBar(ls, arguments.work_done_token, cancel=partial(ls.worker.stop, job))
 
 
 def step(snapshot: Snapshot, frames: Sequence[Frame], cost: Cost) -> dict[str, Any]:

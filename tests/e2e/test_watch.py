@@ -100,6 +100,7 @@ async def test_two_ways_to_decode_side_by_side(editor, news):
         ({"task": "fix", "position": {"line": 0, "character": True}}, "`character`"),
         ({"task": "fix", "position": place(0, 0), "token": ""}, "needs a `token`"),
         ({"task": "fix", "position": place(0, 0), "version": 7}, "has changed"),
+        ({"task": "fix", "position": place(0, 0), "workDoneToken": []}, "`workDoneToken`"),
     ],
 )
 async def test_what_is_wrong_is_said(editor, params, said):
@@ -126,6 +127,29 @@ async def test_a_stream_can_be_cancelled(editor, news):
     await editor.until_state(lambda s: s.pending == 0)
     await asyncio.sleep(0.3)
     assert len(news) == seen
+
+
+async def test_a_progress_bar_is_shown_where_there_is_a_token_for_it(editor, news):
+    await editor.start()
+    await editor.ready()
+    uri = editor.open(BROKEN)
+    editor.progress_values.clear()
+    assert (await watch(editor, uri, task="fix", position=place(0, 5))).status == "offered"
+    assert not editor.progress_values
+    await watch(editor, uri, task="fix", position=place(0, 5), workDoneToken="mine")
+    kinds = [value.kind for value in editor.progress_values]
+    assert (kinds[0], kinds[-1]) == ("begin", "end")
+
+
+async def test_a_stream_is_cancelled_by_its_progress_bar(editor, news):
+    await editor.start("serve", "--debug")
+    await editor.ready()
+    uri = editor.open("\n\n".join(GOOD.replace("total", f"total_{i}") for i in range(120)))
+    params = {"token": "a", "uri": uri, "task": "refactor", "instruction": "use is None"}
+    answer = editor.request("redraft/watch", {**params, "workDoneToken": "mine"}, "the-request")
+    await editor.until(lambda: len(news) > 0)
+    editor.window_work_done_progress_cancel(t.WorkDoneProgressCancelParams("mine"))
+    assert (await editor.wait(answer)).status == "stopped"
 
 
 async def test_a_stream_of_the_same_name_replaces_the_older_one(editor, news):

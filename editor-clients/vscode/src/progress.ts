@@ -1,4 +1,4 @@
-/** Runs the server's commands that take time, with a notification that can cancel them. */
+/** Runs what takes the server time, with a notification that can cancel them. */
 
 import * as vscode from 'vscode';
 import {
@@ -29,31 +29,26 @@ export function isOurs(token: unknown): boolean {
   return typeof token === 'string' && token.startsWith(TOKEN);
 }
 
-/** Run one of the server's commands; those that only take note of something go by `next`. */
-export async function runCommand(
-  client: LanguageClient,
-  command: string,
-  args: unknown[],
-  next: (command: string, args: unknown[]) => vscode.ProviderResult<unknown>,
-): Promise<unknown> {
-  const long = [FIX, REFACTOR_FILE, REFACTOR_SELECTION].includes(command);
-  return long ? runWithProgress(client, command, args[0]) : next(command, args);
-}
-
 /** The outcome, or undefined where the command failed; the user has been told why. */
-export async function runWithProgress(
+export function runWithProgress(
   client: LanguageClient,
   command: string,
   argument: unknown,
 ): Promise<Outcome | undefined> {
+  return withProgress<Outcome>(client, (workDoneToken) =>
+    client.sendRequest(ExecuteCommandRequest.type, { command, arguments: [argument], workDoneToken }),
+  );
+}
+
+/** What `ask` answers, or undefined where it failed; the user has been told why. */
+export async function withProgress<T>(
+  client: LanguageClient,
+  ask: (workDoneToken: string) => Promise<T>,
+): Promise<T | undefined> {
   const workDoneToken = `${TOKEN}${++count}`;
   const shown = new Notification(client, workDoneToken);
   try {
-    return await client.sendRequest(ExecuteCommandRequest.type, {
-      command,
-      arguments: [argument],
-      workDoneToken,
-    });
+    return await ask(workDoneToken);
   } catch (error) {
     if (client.isRunning()) {
       tell('warning', `Redraft: ${error instanceof Error ? error.message : String(error)}`);
