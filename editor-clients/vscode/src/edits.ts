@@ -72,7 +72,7 @@ function usableEditor(server: Server): vscode.TextEditor | undefined {
     return undefined;
   }
   if (server.client === undefined) {
-    tell('warning', `Redraft: ${view(server.state, undefined).tooltip}`, {
+    tell('warning', `Redraft: ${view(server.state).tooltip}`, {
       title: isProblem(server.state) ? 'What to Do' : 'Restart',
       command: isProblem(server.state) ? 'redraft.showMenu' : 'redraft.restart',
     });

@@ -7,9 +7,15 @@ skips them. With REQUIRE_EDITORS=1 a missing editor is a failure.
 from __future__ import annotations
 
 import os
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.e2e.editors.vscode_host import Host
+from tests.e2e.editors.vscode_window import VSCode
 
 ROOT = Path(__file__).parents[3]
 HOSTS = Path(os.environ.get("REDRAFT_HOSTS", ROOT / ".hosts"))
@@ -32,3 +38,26 @@ def host(name: str, program: str) -> Path:
 def screenshots() -> Path:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     return SCREENSHOTS
+
+
+@pytest.fixture(scope="session")
+def vscode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VSCode]:
+    """A window that many tests share, each of which has files of its own."""
+    code = Host(host("vscode", "bin/code-server"), tmp_path_factory.mktemp("vscode"))
+    try:
+        code.start()
+        yield code.window(code.folder / "wörk space")
+    finally:
+        code.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """A failed test leaves a picture of the window."""
+    report = yield
+    window = getattr(item, "funcargs", {}).get("vscode")
+    if call.excinfo is not None and call.when == "call" and isinstance(window, VSCode):
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        with suppress(AssertionError, OSError, ValueError):
+            window.screenshot(SCREENSHOTS / f"failed-{item.name}.png")
+    return report
