@@ -9,7 +9,7 @@ const declared: string[] = contributes.commands.map(({ command }: { command: str
 /** The names in `const commands` of extension.ts, which are registered. */
 function registered(): string[] {
   const text = fs.readFileSync('src/extension.ts', 'utf8');
-  const table = /const commands[^=]*= \{\n(.*?)\n {2}\};/s.exec(text)?.[1] ?? '';
+  const table = /const commands: .*? = \{\n(.*?)\n {2}\};/s.exec(text)?.[1] ?? '';
   return [...table.matchAll(/^ {4}(\w+)/gm)].map(([, name]) => `redraft.${name}`);
 }
 

@@ -106,7 +106,7 @@ def test_denoising_is_shown_and_nothing_is_changed(slow: VSCode, screenshots: Pa
 
 def test_typing_ends_the_live_preview(slow: VSCode):
     """What is typed elsewhere moves the edits along; the rest is as without it."""
-    slow.open_new("typed_meanwhile.py", "# first\n" + FEW)
+    slow.open_new("typed_meanwhile.py", "import os\n\n\n" + FEW)
     refactor(slow)
     until(lambda: "is None" in slow.behind_lines(), "what would come is shown behind a line")
     slow.do("insert", "# typed\n")
@@ -116,8 +116,19 @@ def test_typing_ends_the_live_preview(slow: VSCode):
     assert not slow.behind_lines()
     slow.do("click", APPLY)
     until(lambda: "is None" in slow.save("typed_meanwhile.py"), "the edits are applied")
-    changed = "# typed\n# first\n" + FEW.replace("== None", "is None")
+    changed = "# typed\nimport os\n\n\n" + FEW.replace("== None", "is None")
     assert slow.save("typed_meanwhile.py") == changed
+
+
+def test_typing_into_what_is_refactored_gives_it_up(slow: VSCode):
+    slow.open_new("stale.py", FEW)
+    refactor(slow)
+    until(lambda: "is None" in slow.behind_lines(), "what would come is shown behind a line")
+    slow.do("insert", "# typed\n")
+    slow.see_toast("the code was changed meanwhile")
+    assert not slow.behind_lines()
+    slow.dismiss()
+    assert slow.save("stale.py") == "# typed\n" + FEW
 
 
 def test_a_live_preview_ends_with_the_refactoring(slow: VSCode):
