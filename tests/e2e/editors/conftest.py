@@ -55,8 +55,9 @@ def vscode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VSCode]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """A failed test leaves a picture of the window."""
     report = yield
-    window = getattr(item, "funcargs", {}).get("vscode")
-    if call.excinfo is not None and call.when == "call" and isinstance(window, VSCode):
+    values = getattr(item, "funcargs", {}).values()
+    window = next((value for value in values if isinstance(value, VSCode)), None)
+    if call.excinfo is not None and call.when == "call" and window is not None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         with suppress(AssertionError, OSError, ValueError):
             window.screenshot(SCREENSHOTS / f"failed-{item.name}.png")

@@ -204,6 +204,7 @@ class VSCode:
         until(lambda: not self.do("texts", TOAST), "the notifications are gone")
 
     def screenshot(self, path: Path) -> None:
+        time.sleep(0.5)  # what fades in is there
         self.do("screenshot", str(path))
 
     def see_dialog(self, *words: str) -> str:

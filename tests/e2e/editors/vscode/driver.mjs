@@ -48,7 +48,7 @@ const actions = {
     page.locator(selector).evaluateAll((all) =>
       all
         .map((e) => getComputedStyle(e, '::after').content)
-        .filter((content) => !['none', 'normal', '""'].includes(content))
+        .filter((content) => content.startsWith('"') && content !== '""') // nothing where it has just gone
         .map((content) => JSON.parse(content).replaceAll('\u00a0', ' ')),
     ),
   screenshot: (path) => page.screenshot({ path }),
