@@ -94,6 +94,7 @@ def test_a_python_that_will_not_do_is_named(vscode: VSCode):
     vscode.dismiss()
 
 
+@pytest.mark.timeout(SLOW + 300)
 def test_a_server_is_installed_from_source(vscode: VSCode):
     source = vscode.host.folder / "söurce"
     source.mkdir()

@@ -19,7 +19,10 @@ ROOT = Path(__file__).parents[3]
 EXTENSION = ROOT / "editor-clients" / "vscode"
 
 SERVER = """#!/bin/sh
-echo $$ >>'{pids}'
+case " $* " in
+  *" --stdio "*) echo $$ >>'{pids}' ;;
+  *) echo "$*" >>'{pids}.others' ;;
+esac
 exec '{python}' -I -c 'import sys; sys.path.insert(0, "{root}"); {before}
 from lsp_server.cli import main; sys.exit(main())' "$@"
 """

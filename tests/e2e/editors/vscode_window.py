@@ -29,7 +29,7 @@ APPLY = f"{PREVIEW} .monaco-button:has-text('Apply')"
 ACTION = ".action-widget .monaco-list-row.action"
 DIALOG = ".monaco-dialog-box"
 BUTTON = f"{DIALOG} .monaco-button"
-OUTPUT = ".output-view .view-lines"
+PANEL = ".part.panel"
 EDITOR = ".editor-instance"
 
 
