@@ -21,7 +21,7 @@ help:
 	@echo "make try    set up (about 250 MB) and see Redraft complete, fix and refactor real code"
 	@echo "make test   set up with PyTorch (about 1 GB) and run the tests"
 	@echo "make test-editors  install real editors in .hosts/ and drive them with the real server"
-	@echo "make lint   ruff, pyright, import-linter"
+	@echo "make lint   ruff, pyright, import-linter; what is in TypeScript, where Node.js is installed"
 	@echo "make train  RECIPE=nano|tiny|base SECONDS_TO_TRAIN=3600: train a model from nothing"
 	@echo "make bench  start, memory and time per request on this machine"
 
@@ -59,6 +59,7 @@ test-editors: $(VENV)/.dev
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright && $(BIN)/lint-imports
+	@sh editor-clients/check.sh
 
 # glibc gives large blocks back to the kernel at every step and gets them again page by page: without that a step is a
 # sixth shorter (LOG.md).

@@ -15,9 +15,11 @@ import type { ChildProcess } from 'node:child_process';
 import { start, type Launch } from './launch';
 import { SELECTOR } from './languages';
 import { DOCTOR, SHOW_LOG, tell } from './messages';
-import { isOurs, runCommand } from './progress';
+import { isOurs } from './progress';
+import { runCommand } from './refactor';
 import { forServer } from './settings';
 import type { StatusNotification } from './state';
+import { receive, STEP } from './watch';
 
 const STOP_MS = 2_000;
 const STDERR_KEPT = 2_000;
@@ -67,6 +69,7 @@ export class Connection {
       clientOptions(log, closed, () => this.client),
     );
     this.client.onNotification('redraft/status', events.status);
+    this.client.onNotification(STEP, receive);
     this.client.onNotification(ShowMessageNotification.type, showMessage);
   }
 

@@ -5,7 +5,8 @@ import type { History } from './history';
 import { askInstruction } from './instruction';
 import { isServed } from './languages';
 import { tell } from './messages';
-import { FIX, REFACTOR_FILE, REFACTOR_SELECTION, runWithProgress } from './progress';
+import { FIX, REFACTOR_FILE, REFACTOR_SELECTION } from './progress';
+import { runLong } from './refactor';
 import type { Server } from './server';
 import { isProblem, view } from './state';
 
@@ -52,7 +53,7 @@ async function run(
   }
   const uri = client.code2ProtocolConverter.asUri(editor.document.uri);
   const before = editor.document.version;
-  const outcome = await runWithProgress(client, command, { uri, ...what });
+  const outcome = await runLong(client, command, { uri, ...what });
   // In the preview the user may apply some edits, or none: how many it were is not told.
   if (outcome?.applied && editor.document.version !== before) {
     vscode.window.setStatusBarMessage('Redraft: applied.', 5_000);
@@ -71,7 +72,7 @@ function usableEditor(server: Server): vscode.TextEditor | undefined {
     return undefined;
   }
   if (server.client === undefined) {
-    tell('warning', `Redraft: ${view(server.state, undefined).tooltip}`, {
+    tell('warning', `Redraft: ${view(server.state).tooltip}`, {
       title: isProblem(server.state) ? 'What to Do' : 'Restart',
       command: isProblem(server.state) ? 'redraft.showMenu' : 'redraft.restart',
     });

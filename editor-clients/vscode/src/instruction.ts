@@ -12,6 +12,7 @@ const FORGET: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('close'
 export function askInstruction(title: string, history: History): Promise<string | undefined> {
   const pick = vscode.window.createQuickPick<Item>();
   pick.title = title;
+  pick.ignoreFocusOut = true; // the code may be looked at meanwhile
   pick.placeholder = 'What to change, such as: use `is None` instead of `== None`';
   const update = (): void => {
     pick.items = items(pick.value, history.all(), setting<string[]>('refactor.presets', []));

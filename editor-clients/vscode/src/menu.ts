@@ -10,7 +10,7 @@ interface Entry extends vscode.QuickPickItem {
 
 /** What a click on the status bar offers. */
 export async function showMenu(server: Server): Promise<void> {
-  const state = view(server.state, undefined).tooltip;
+  const state = view(server.state).tooltip;
   const title = state.startsWith('Redraft') ? state : `Redraft: ${state}`;
   const chosen = await vscode.window.showQuickPick(entries(server), {
     title,

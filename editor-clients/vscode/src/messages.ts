@@ -19,10 +19,11 @@ let last = { text: '', at: 0 };
 /** Show a message, without waiting for an answer; a button runs its command. */
 export function tell(kind: Kind, text: string, ...actions: Action[]): void {
   const now = Date.now();
-  if (text === last.text && now - last.at < ONCE_MS) {
+  const said = text.replace(/^Redraft: /, '');
+  if (said === last.text && now - last.at < ONCE_MS) {
     return;
   }
-  last = { text, at: now };
+  last = { text: said, at: now };
   const show = {
     info: vscode.window.showInformationMessage,
     warning: vscode.window.showWarningMessage,

@@ -29,25 +29,16 @@ export function isOurs(token: unknown): boolean {
   return typeof token === 'string' && token.startsWith(TOKEN);
 }
 
-/** Run one of the server's commands; those that only take note of something go by `next`. */
-export async function runCommand(
-  client: LanguageClient,
-  command: string,
-  args: unknown[],
-  next: (command: string, args: unknown[]) => vscode.ProviderResult<unknown>,
-): Promise<unknown> {
-  const long = [FIX, REFACTOR_FILE, REFACTOR_SELECTION].includes(command);
-  return long ? runWithProgress(client, command, args[0]) : next(command, args);
-}
-
-/** The outcome, or undefined where the command failed; the user has been told why. */
+/** The outcome, or undefined where the command failed; the user has been told why. `onEnd` is called when the work is
+ * done, before the user looks at its result. */
 export async function runWithProgress(
   client: LanguageClient,
   command: string,
   argument: unknown,
+  onEnd: () => void = () => undefined,
 ): Promise<Outcome | undefined> {
   const workDoneToken = `${TOKEN}${++count}`;
-  const shown = new Notification(client, workDoneToken);
+  const shown = new Notification(client, workDoneToken, onEnd);
   try {
     return await client.sendRequest(ExecuteCommandRequest.type, {
       command,
@@ -74,6 +65,7 @@ class Notification {
   constructor(
     private readonly client: LanguageClient,
     private readonly token: string,
+    private readonly onEnd: () => void,
   ) {
     this.listener = client.onProgress(WorkDoneProgress.type, token, (value) => {
       if (value.kind === 'begin') {
@@ -105,5 +97,6 @@ class Notification {
   end(): void {
     this.listener.dispose();
     this.finish();
+    this.onEnd();
   }
 }

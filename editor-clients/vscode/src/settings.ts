@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 const SECTION = 'redraft';
 /** Settings of this extension alone; the server would warn that it does not know them. */
 const OWN = ['server'];
+const OWN_OF_REFACTOR = ['livePreview'];
 
 export function setting<T>(name: string, fallback: T): T {
   return vscode.workspace.getConfiguration(SECTION).get<T>(name, fallback);
@@ -23,8 +24,16 @@ export async function change(name: string, value: unknown): Promise<void> {
 
 /** What `workspace/configuration` answers: the section without the settings that are not the server's. */
 export function forServer(section: unknown): unknown {
-  if (typeof section !== 'object' || section === null) {
-    return section;
-  }
-  return Object.fromEntries(Object.entries(section).filter(([name]) => !OWN.includes(name)));
+  const theirs = without(section, OWN);
+  return isObject(theirs) ? { ...theirs, refactor: without(theirs['refactor'], OWN_OF_REFACTOR) } : theirs;
+}
+
+function without(section: unknown, names: readonly string[]): unknown {
+  return isObject(section)
+    ? Object.fromEntries(Object.entries(section).filter(([name]) => !names.includes(name)))
+    : section;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }

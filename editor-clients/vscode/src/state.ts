@@ -36,8 +36,8 @@ export interface View {
   severity: 'none' | 'warning' | 'error';
 }
 
-/** `languageOff` is the name of the active editor's language if the user switched Redraft off for it. */
-export function view(state: ServerState, languageOff: string | undefined): View {
+/** `leftAlone` says why Redraft does nothing in the active editor, where that is so. */
+export function view(state: ServerState, leftAlone?: string): View {
   const tooltip = message(state);
   switch (state.kind) {
     case 'missing':
@@ -56,9 +56,8 @@ export function view(state: ServerState, languageOff: string | undefined): View 
       return { text: '$(debug-pause) Redraft: off', tooltip, severity: 'none' };
     case 'ready':
     case 'busy':
-      if (languageOff !== undefined) {
-        const off = `Redraft is off for ${languageOff}.`;
-        return { text: '$(circle-slash) Redraft', tooltip: off, severity: 'none' };
+      if (leftAlone !== undefined) {
+        return { text: '$(circle-slash) Redraft', tooltip: leftAlone, severity: 'none' };
       }
       return {
         text: `${state.kind === 'busy' ? '$(sync~spin)' : '$(sparkle)'} Redraft`,

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .neovim import QUIET, Neovim, as_lua
+from tests.e2e.editors.neovim import QUIET, Neovim, as_lua
+from tests.e2e.editors.vscode_host import Host
+from tests.e2e.editors.vscode_window import VSCode
 
 ROOT = Path(__file__).parents[3]
 HOSTS = Path(os.environ.get("REDRAFT_HOSTS", ROOT / ".hosts"))
@@ -90,3 +92,27 @@ def nvim(shared: Neovim) -> Iterator[Neovim]:
     )
     shared.command("silent! tabonly! | silent! only! | enew! | silent! %bwipeout!")
     shared.lua("vim.g.heard = {}")
+
+
+@pytest.fixture(scope="session")
+def vscode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VSCode]:
+    """A window that many tests share, each of which has files of its own."""
+    code = Host(host("vscode", "bin/code-server"), tmp_path_factory.mktemp("vscode"))
+    try:
+        code.start()
+        yield code.window(code.folder / "wörk space")
+    finally:
+        code.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """A failed test leaves a picture of the window."""
+    report = yield
+    values = getattr(item, "funcargs", {}).values()
+    window = next((value for value in values if isinstance(value, VSCode)), None)
+    if call.excinfo is not None and call.when == "call" and window is not None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        with suppress(AssertionError, OSError, ValueError):
+            window.screenshot(SCREENSHOTS / f"failed-{item.name}.png")
+    return report

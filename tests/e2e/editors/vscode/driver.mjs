@@ -43,6 +43,14 @@ const actions = {
   texts: (selector) => page.locator(selector).allInnerTexts(),
   labels: (selector) =>
     page.locator(selector).evaluateAll((all) => all.map((e) => e.getAttribute('aria-label'))),
+  // The text of `::after`, which decorations of an editor use; without what is empty.
+  contents: (selector) =>
+    page.locator(selector).evaluateAll((all) =>
+      all
+        .map((e) => getComputedStyle(e, '::after').content)
+        .filter((content) => content.startsWith('"') && content !== '""') // nothing where it has just gone
+        .map((content) => JSON.parse(content).replaceAll('\u00a0', ' ')),
+    ),
   screenshot: (path) => page.screenshot({ path }),
   // Milliseconds from the key to the first frame with grey text; null if none comes in time.
   async latency(key, timeout) {
