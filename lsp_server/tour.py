@@ -154,10 +154,9 @@ def scenes() -> tuple[Scene, Scene, Scene]:
     """Three of our own sources, which no model was trained on: a line cut in the middle, a function whose header
     lost its colon, old-style comparisons. They were chosen because the embedded model solves them; how often
     it does on code at large, its model card says."""
-    canvas = (_SOURCES / "canvas.py").read_text("utf-8")
-    line = canvas.index("return MASK not in before_end(")
-    cursor = line + len("return MASK not in before_end(")
-    cut = canvas[:cursor] + canvas[canvas.index("\n", cursor) :]
+    losses = (_SOURCES / "losses.py").read_text("utf-8")
+    cursor = losses.index("    block: torch.Tensor") + len("    block: ")
+    cut = losses[:cursor] + losses[losses.index("\n", cursor) :]
     cache = (_SOURCES / "cache.py").read_text("utf-8")
     header = re.search(r"def common_prefix\(.*\) -> int(:)\n", cache)
     assert header is not None
@@ -165,7 +164,7 @@ def scenes() -> tuple[Scene, Scene, Scene]:
     progress = (_SOURCES.parent / "lsp_server" / "progress.py").read_text("utf-8")
     old = re.sub(r"\bis not None\b", "!= None", re.sub(r"\bis None\b", "== None", progress))
     return (
-        Scene("Inline completion at a cursor", "canvas.py", cut, cursor),
+        Scene("Inline completion at a cursor", "losses.py", cut, cursor),
         Scene("Fix this function: the header has lost its colon", "cache.py", broken, header.start(1) - 4),
         Scene(f"Refactor the file: “{_INSTRUCTION}”", "progress.py", old, 0),
     )

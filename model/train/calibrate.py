@@ -31,9 +31,10 @@ from model.train.refactorings.signs import LOCAL, SIGNS
 _EDIT_GRID = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.995)
 _MASK_GRID = (0.5, 0.6, 0.7, 0.8, 0.9)
 _INTACT, _NEEDLESS = 0.97, 0.95
-_RELIABLE = 0.7
-"""Share of exact answers from which a refactoring is offered."""
-_JUDGED, _FEWEST = 25, 3
+_RELIABLE, _RIGHT = 0.5, 0.8
+"""Share of exact answers from which a refactoring is listed, and of these among all that were offered: who finds a
+place left alone does it by hand, who finds it done wrongly asks no second time."""
+_JUDGED, _FEWEST = 25, 2
 """Cases a kind by which it is judged, and the fewest where held-out files hold no more."""
 _HIDDEN_SHARE = 0.3
 """Share of completions that the confidence threshold keeps back: the least sure ones."""
@@ -111,7 +112,9 @@ def kind_threshold(
     found: list[tuple[float, float]] = []
     for tau, scores in done.items():
         kind, needless = scores.get(name), alone[tau].get(name)
-        if kind is None or kind.cases < _FEWEST or kind.exact < _RELIABLE:
+        if kind is None or kind.cases < _FEWEST:
+            continue
+        if kind.exact < max(_RELIABLE, _RIGHT * kind.offered):
             continue
         if needless is not None and needless.exact < _NEEDLESS:
             continue

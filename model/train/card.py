@@ -16,7 +16,7 @@ def card(recipe: Recipe, decoding: Decoding, facts: dict[str, Any], manifest: di
     """The model card, in Markdown."""
     halves, licences = manifest["halves"], manifest["characters_by_licence"]
     lines = [
-        f"# Model card: redraft-{recipe.name}",
+        f"# Model card: redraft-{recipe.model.name}",
         "",
         f"A tri-mode diffusion transformer for code, {facts['parameters'] / 1e6:.2f} million weights, stored as int8",
         f"rows (`model.safetensors`), with its ONNX graph, tokenizer ({recipe.model.vocab} ids) and thresholds.",

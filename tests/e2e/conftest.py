@@ -229,8 +229,8 @@ class Editor(LanguageClient):
         """Send with a known id, so that it can be cancelled."""
         return self.protocol.send_request_async(method, params, msg_id=msg_id)
 
-    def command(self, name: str, token: Any = None, **argument: Any) -> Any:
-        params = t.ExecuteCommandParams(name, [argument] if argument else None, work_done_token=token)
+    def command(self, name: str, work_done: Any = None, **argument: Any) -> Any:
+        params = t.ExecuteCommandParams(name, [argument] if argument else None, work_done_token=work_done)
         return self.command_as(params)
 
     def command_as(self, params: t.ExecuteCommandParams, msg_id: str | None = None) -> Any:

@@ -36,7 +36,7 @@ async def test_the_tour_shows_three_jobs():
     assert "server answered `initialize`" in text
     assert text.count(" forwards, ") == 3, text
     for written in (
-        "+        return MASK not in before_end(self.ids)",
+        "+    block: torch.Tensor",
         "+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:",
         "+        if window is None or not window.work_done_progress:",
     ):

@@ -1,6 +1,7 @@
 /** The commands that have the server edit the active editor: a fix, and refactorings by an instruction. */
 
 import * as vscode from 'vscode';
+import { CodeActionKind, CodeActionRequest, type Range } from 'vscode-languageclient/node';
 import type { History } from './history';
 import { askInstruction } from './instruction';
 import { isServed } from './languages';
@@ -19,7 +20,8 @@ export async function fix(server: Server): Promise<void> {
 
 export async function refactorFile(server: Server, history: History): Promise<void> {
   const editor = usableEditor(server);
-  const instruction = editor && (await askInstruction('Redraft: Refactor File', history));
+  const presets = editor && presetsFor(server, editor.document);
+  const instruction = presets && (await askInstruction('Redraft: Refactor File', history, presets));
   if (instruction !== undefined) {
     await history.add(instruction);
     await run(server, editor, REFACTOR_FILE, { instruction });
@@ -33,11 +35,31 @@ export async function refactorSelection(server: Server, history: History): Promi
     return;
   }
   const range = editor && rangeOf(editor.selection);
-  const instruction = editor && (await askInstruction('Redraft: Refactor Selection', history));
+  const presets = editor && presetsFor(server, editor.document, editor.selection);
+  const instruction = presets && (await askInstruction('Redraft: Refactor Selection', history, presets));
   if (instruction !== undefined) {
     await history.add(instruction);
     await run(server, editor, REFACTOR_SELECTION, { instruction, range });
   }
+}
+
+/** The instructions that the server offers for a range, the whole document by default: its code actions. */
+async function presetsFor(
+  { client }: Server,
+  document: vscode.TextDocument,
+  range = new vscode.Range(0, 0, document.lineCount, 0),
+): Promise<string[]> {
+  const params = {
+    textDocument: { uri: document.uri.toString() },
+    range: rangeOf(range),
+    context: { diagnostics: [], only: [CodeActionKind.RefactorRewrite] },
+  };
+  const found = (await client?.sendRequest(CodeActionRequest.type, params).catch(() => null)) ?? [];
+  return found.flatMap((action) => {
+    const command = typeof action.command === 'object' ? action.command : undefined;
+    const argument = command?.arguments?.[0] as { instruction?: string } | undefined;
+    return argument?.instruction === undefined ? [] : [argument.instruction];
+  });
 }
 
 async function run(
@@ -81,7 +103,7 @@ function usableEditor(server: Server): vscode.TextEditor | undefined {
   return editor;
 }
 
-function rangeOf({ start, end }: vscode.Range): unknown {
+function rangeOf({ start, end }: vscode.Range): Range {
   return {
     start: { line: start.line, character: start.character },
     end: { line: end.line, character: end.character },

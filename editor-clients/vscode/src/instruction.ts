@@ -1,6 +1,5 @@
 import * as vscode from 'vscode';
 import type { History } from './history';
-import { setting } from './settings';
 
 interface Item extends vscode.QuickPickItem {
   instruction?: string;
@@ -9,14 +8,26 @@ interface Item extends vscode.QuickPickItem {
 const FORGET: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('close'), tooltip: 'Forget' };
 
 /** Ask for an instruction: free text, one of the presets, or one given before. Undefined if the user left. */
-export function askInstruction(title: string, history: History): Promise<string | undefined> {
+export function askInstruction(
+  title: string,
+  history: History,
+  presets: Promise<readonly string[]>,
+): Promise<string | undefined> {
   const pick = vscode.window.createQuickPick<Item>();
   pick.title = title;
   pick.ignoreFocusOut = true; // the code may be looked at meanwhile
   pick.placeholder = 'What to change, such as: use `is None` instead of `== None`';
+  let known: readonly string[] = [];
+  let open = true;
   const update = (): void => {
-    pick.items = items(pick.value, history.all(), setting<string[]>('refactor.presets', []));
+    pick.items = items(pick.value, history.all(), known);
   };
+  void presets.then((found) => {
+    known = found;
+    if (open) {
+      update();
+    }
+  });
   return new Promise((resolve) => {
     pick.onDidChangeValue(update);
     pick.onDidTriggerItemButton(async ({ item }) => {
@@ -28,6 +39,7 @@ export function askInstruction(title: string, history: History): Promise<string 
       pick.hide();
     });
     pick.onDidHide(() => {
+      open = false;
       resolve(undefined);
       pick.dispose();
     });
