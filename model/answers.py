@@ -14,7 +14,7 @@ from model.canvas import count_text
 from model.decoders import Inspect
 from model.editing.edit import Edit, minimal_edits
 from model.editing.line_ends import normalise, restore
-from model.editing.scope import within_scope
+from model.editing.scope import Scope
 from model.editing.source import LineIndex, Span
 from model.editing.syntax import SyntaxTree
 from model.editing.trim import trim
@@ -36,7 +36,7 @@ class Writer:
     request: Request
     tree: SyntaxTree | None
     tokenizer: Tokenizer
-    scope: re.Pattern[str] | None = None
+    scope: Scope | None = None
     """What the asked-for refactoring alone may change (`model/editing/scope.py`)."""
 
     def edits(self, question: Question, tokens: Sequence[int]) -> tuple[Edit, ...]:
@@ -52,7 +52,7 @@ class Writer:
         written = restore(new, original, text)
         edits = minimal_edits(original, written)
         if self.scope is not None:
-            edits = within_scope(original, written, edits, self.scope)
+            edits = self.scope.within(original, written, edits)
         return tuple(Edit(span.start + e.start, span.start + e.end, e.new) for e in edits)
 
     def _completion(self, task: Complete, span: Span, new: str) -> str:
@@ -71,8 +71,9 @@ class Writer:
         return judge(self.request.document.text, self.tree, edits, regions)
 
     def inspector(self, question: Question) -> Inspect | None:
-        """A function from an answer's tokens to those under new syntax errors; None without a grammar."""
-        if self.tree is None:
+        """A function from an answer's tokens to those under new syntax errors; None without a grammar, and
+        where the scope keeps them out."""
+        if self.tree is None or self.scope is not None:
             return None
 
         def inspect(tokens: Sequence[int]) -> Sequence[int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from model.config import ModelConfig
+from model.editing.scope import Scope
 from model.tokenizer import Tokenizer
 
 FORMAT = 1
@@ -29,25 +30,26 @@ class Instruction:
     """A refactoring that a checkpoint does reliably, in several phrasings.
 
     `tau` is the probability from which it may change a token for it. Each has its own: what one does at 0.7 another
-    only does rightly at 0.95. `sign` is a regular expression without a match of which there is nothing to do; where
-    the refactoring `is_local`, it changes nothing else than what the sign matches, comparisons apart. Raises
-    ValueError where `sign` is no regular expression."""
+    only does rightly at 0.95. `sign` is a regular expression without a match of which there is nothing to do; a
+    refactoring that changes such matches alone says in `becomes` what one may become (`model/editing/scope.py`).
+    Raises ValueError where one of them is no regular expression."""
 
     phrasings: tuple[str, ...]
     tau: float
     sign: str = ""
-    is_local: bool = False
+    becomes: str = ""
 
     def __post_init__(self) -> None:
-        try:
-            re.compile(self.sign)
-        except re.error as error:
-            raise ValueError(f"the sign {self.sign!r} is no regular expression: {error}") from error
+        for pattern in (self.sign, self.becomes):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
 
     @property
-    def scope(self) -> re.Pattern[str] | None:
+    def scope(self) -> Scope | None:
         """What alone it may change; None where that is not known."""
-        return re.compile(self.sign) if self.is_local else None
+        return Scope(re.compile(self.sign), re.compile(self.becomes, re.DOTALL)) if self.becomes else None
 
     def may_apply(self, code: str) -> bool:
         return re.search(self.sign, code) is not None
@@ -132,7 +134,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
                 tuple(each["phrasings"]),
                 float(each["tau"]),
                 str(each.get("sign", "")),
-                bool(each.get("is_local", False)),
+                str(each.get("becomes", "")),
             )
             for each in values.get("instructions", ())
         )

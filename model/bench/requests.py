@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -39,8 +39,9 @@ def measure_requests(model: str | None, backend: str, count: int = 40) -> list[R
     engine = load_engine(model, backend)
     result.append(_measure(engine, "completion, typing", _typing(documents[0], count)))
     result.append(_measure(engine, "fix", _fixes(documents, count)))
-    smallest = min(documents, key=lambda d: len(d.text))
-    whole = [Request(smallest, Refactor("Use `is None` instead of `== None`"))] * 3
+    smallest = min((d for d in documents if "is None" in d.text), key=lambda d: len(d.text))
+    old_style = replace(smallest, text=smallest.text.replace("is None", "== None"))
+    whole = [Request(old_style, Refactor("Use `is None` instead of `== None`"))] * 3
     result.append(_measure(engine, f"refactor, {smallest.text.count(chr(10))} lines", whole))
     return result
 

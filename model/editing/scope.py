@@ -1,24 +1,54 @@
-"""Which edits of a known refactoring do no more than it does.
+"""Which edits of a known refactoring do what it does, and no more.
 
-A refactoring like `== None` to `is None` changes what its *sign* matches, a regular expression, and nothing else. A
-small network that was asked for it may rewrite a call two lines below as well, lose a name, or turn `!= None` into
-`is None`. All of that parses, so the verdict on syntax passes it; here it is told line by line. Knows text alone.
+A small network that was asked for `is None` may rewrite a call two lines below as well, lose a name, or turn
+`!= None` into `is None`. All of that parses, so the verdict on syntax passes it. A local refactoring therefore has a
+contract: a regular expression for the places that it changes, and one for what such a place may become. Changed lines
+are kept if they are the old ones but for that. Knows text alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from model.editing.edit import Edit
 from model.editing.source import LineIndex, Span
 
-_TOKEN = re.compile(r"\w+|[=!]=")
-_MARK = re.compile(r"[^\w\s()]")
-_COMPARING = {"==", "!=", "is", "not", "in"}
-_NEGATIVE = {"!=", "not"}
+ARROW = " => "
+_MOST = 8
+"""Places in neighbouring lines; more would take long to match."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """`sign` finds a place; `becomes` matches all of `place => new text` where that is right."""
+
+    sign: re.Pattern[str]
+    becomes: re.Pattern[str]
+
+    def allows(self, old: str, new: str) -> bool:
+        """Whether `new` is `old` but for places that became what they may."""
+        places = list(self.sign.finditer(old))
+        if not 0 < len(places) <= _MOST:
+            return False
+        ends = [0, *(place.end() for place in places)]
+        starts = [*(place.start() for place in places), len(old)]
+        kept = [re.escape(old[a:b]) for a, b in zip(ends, starts, strict=True)]
+        found = re.fullmatch("(.*?)".join(kept), new, re.DOTALL)
+        return found is not None and all(
+            place.group() == written or self.becomes.fullmatch(place.group() + ARROW + written)
+            for place, written in zip(places, found.groups(), strict=True)
+        )
+
+    def within(self, old: str, new: str, edits: Sequence[Edit]) -> tuple[Edit, ...]:
+        """Of sorted `edits`, which make `new` of `old`, those on lines that the scope allows."""
+        return tuple(
+            edit
+            for lines in _changed_lines(old, new, edits)
+            if self.allows(lines.old.of(old), lines.new.of(new))
+            for edit in lines.edits
+        )
 
 
 @dataclass(frozen=True)
@@ -28,17 +58,6 @@ class _Lines:
     old: Span
     new: Span
     edits: tuple[Edit, ...]
-
-
-def within_scope(old: str, new: str, edits: Sequence[Edit], sign: re.Pattern[str]) -> tuple[Edit, ...]:
-    """Of sorted `edits`, which make `new` of `old`, those on lines where `sign` matches, that lose no word outside
-    its matches, bring none in, and leave every condition as true as it was."""
-    return tuple(
-        edit
-        for lines in _changed_lines(old, new, edits)
-        if _is_within(lines.old.of(old), lines.new.of(new), sign)
-        for edit in lines.edits
-    )
 
 
 def _changed_lines(old_text: str, new_text: str, edits: Sequence[Edit]) -> Iterator[_Lines]:
@@ -62,33 +81,5 @@ def _changed_lines(old_text: str, new_text: str, edits: Sequence[Edit]) -> Itera
 
 
 def _lines_around(lines: LineIndex, span: Span) -> Span:
-    return Span(lines.line(lines.line_at(span.start)).start, lines.full_line(lines.line_at(span.end)).end)
-
-
-def _is_within(old: str, new: str, sign: re.Pattern[str]) -> bool:
-    matched = [match.group() for match in sign.finditer(old)]
-    if not matched:
-        return False
-    outside, inside, after = _words(sign.sub(" ", old)), _words(" ".join(matched)), _words(new)
-    brought = Counter(after) - Counter(outside) - Counter(inside)
-    if brought or not _is_subsequence(outside, after) or _is_negated(old) != _is_negated(new):
-        return False
-    # The same words put together otherwise are something else.
-    return len(after) < len(outside) + len(inside) or _marks(old) == _marks(new)
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in _TOKEN.findall(text) if word not in _COMPARING]
-
-
-def _marks(text: str) -> list[str]:
-    return _MARK.findall(_TOKEN.sub(" ", text))
-
-
-def _is_negated(text: str) -> bool:
-    return sum(word in _NEGATIVE for word in _TOKEN.findall(text)) % 2 == 1
-
-
-def _is_subsequence(some: Sequence[str], of: Sequence[str]) -> bool:
-    rest = iter(of)
-    return all(word in rest for word in some)
+    first, last = lines.line_at(span.start), lines.line_at(span.end)
+    return Span(lines.line(first).start, lines.full_line(last).end)

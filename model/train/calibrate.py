@@ -26,7 +26,7 @@ from model.tokenizer import Tokenizer
 from model.train.corpus import SourceFile
 from model.train.refactorings.catalogue import REFACTORINGS
 from model.train.refactorings.pairs import Pair
-from model.train.refactorings.signs import LOCAL, SIGNS
+from model.train.refactorings.signs import BECOMES, SIGNS
 
 _EDIT_GRID = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.995)
 _MASK_GRID = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -96,7 +96,7 @@ def _refactoring(
 
 
 def _instruction(name: str, tau: float) -> Instruction:
-    return Instruction(REFACTORINGS[name].phrasings, tau, SIGNS.get(name, ""), name in LOCAL)
+    return Instruction(REFACTORINGS[name].phrasings, tau, SIGNS.get(name, ""), BECOMES.get(name, ""))
 
 
 def _overall(scores: Mapping[str, Score]) -> float:

@@ -69,7 +69,7 @@ def _measured(decoding: Decoding, facts: dict[str, Any]) -> list[str]:
         "## On held-out projects",
         "",
         f"Thresholds (chosen on the other held-out projects): mask {decoding.tau_mask}, fix {decoding.tau_edit}, "
-        f"refactor {decoding.tau_refactor}, "
+        f"refactor {_refactor_thresholds(decoding)}, "
         f"shown unasked from confidence {decoding.min_confidence}. "
         f"Figures are of {', '.join(facts['report_projects'])}; "
         "*exact* for `intact` and `needless` means left alone; in brackets 95 % bootstrap intervals.",
@@ -90,6 +90,11 @@ def _measured(decoding: Decoding, facts: dict[str, Any]) -> list[str]:
         ),
         "",
     ]
+
+
+def _refactor_thresholds(decoding: Decoding) -> str:
+    """One for each known refactoring, in their order below; else the common one."""
+    return " / ".join(str(each.tau) for each in decoding.instructions) or str(decoding.tau_refactor)
 
 
 def _row(group: str, figures: Figures) -> str:

@@ -110,7 +110,9 @@ def test_unknown_instructions_are_declined_by_a_model_that_knows_few(built: Buil
 def test_a_local_refactoring_changes_nothing_else(built: Built) -> None:
     """`!= None` that became `is None` would parse, and mean the opposite; so would a lost name."""
     text = "def f(x):\n    y = g(x)\n    return x != None or y == None\n"
-    local = Instruction(IS_NONE.phrasings, 0.9, sign=r"[!=]= None", is_local=True)
+    local = Instruction(
+        IS_NONE.phrasings, 0.9, sign=r"[!=]= None", becomes=r"== None => is None|!= None => is not None"
+    )
 
     def rewritten(*pairs: tuple[str, str]) -> str:
         def rewrite(old: str) -> str:

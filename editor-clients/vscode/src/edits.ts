@@ -9,6 +9,7 @@ import { tell } from './messages';
 import { FIX, REFACTOR_FILE, REFACTOR_SELECTION } from './progress';
 import { runLong } from './refactor';
 import type { Server } from './server';
+import { setting } from './settings';
 import { isProblem, view } from './state';
 
 export async function fix(server: Server): Promise<void> {
@@ -43,12 +44,16 @@ export async function refactorSelection(server: Server, history: History): Promi
   }
 }
 
-/** The instructions that the server offers for a range, the whole document by default: its code actions. */
+/** The user's own presets; without any, what the server's code actions offer for a range, by default the document. */
 async function presetsFor(
   { client }: Server,
   document: vscode.TextDocument,
   range = new vscode.Range(0, 0, document.lineCount, 0),
 ): Promise<string[]> {
+  const own = setting<string[]>('refactor.presets', []);
+  if (own.length > 0) {
+    return own;
+  }
   const params = {
     textDocument: { uri: document.uri.toString() },
     range: rangeOf(range),

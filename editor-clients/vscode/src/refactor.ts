@@ -7,6 +7,11 @@ import { FIX, REFACTOR_FILE, REFACTOR_SELECTION, runWithProgress, type Outcome }
 import { setting } from './settings';
 import { unwatch, watch } from './watch';
 
+/** A command of a key binding may come without one: the server says what it needs. */
+interface Argument {
+  uri: string;
+}
+
 /** Run one of the server's commands; those that only take note of something go by `next`. */
 export async function runCommand(
   client: LanguageClient,
@@ -15,17 +20,18 @@ export async function runCommand(
   next: (command: string, args: unknown[]) => vscode.ProviderResult<unknown>,
 ): Promise<unknown> {
   const long = [FIX, REFACTOR_FILE, REFACTOR_SELECTION].includes(command);
-  return long ? runLong(client, command, args[0] as { uri: string }) : next(command, args);
+  return long ? runLong(client, command, args[0] as Argument | undefined) : next(command, args);
 }
 
 /** A fix or a refactoring. The outcome, or undefined where it failed; the user has been told why. */
 export async function runLong(
   client: LanguageClient,
   command: string,
-  argument: { uri: string },
+  argument: Argument | undefined,
 ): Promise<Outcome | undefined> {
-  const uri = client.protocol2CodeConverter.asUri(argument.uri).toString();
-  const document = vscode.workspace.textDocuments.find((each) => each.uri.toString() === uri);
+  const document = vscode.workspace.textDocuments.find(
+    (each) => client.code2ProtocolConverter.asUri(each.uri) === argument?.uri,
+  );
   if (command === FIX || document === undefined || !setting('refactor.livePreview', true)) {
     return runWithProgress(client, command, argument);
   }

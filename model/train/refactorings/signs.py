@@ -5,44 +5,37 @@ left alone without running the network.
 """
 
 SIGNS = {
-    "compare_none": r"[!=]=\s*None|None\s*[!=]=",
-    "empty_literals": r"\b(?:dict|list|tuple)\(",
-    "plain_super": r"super\(\s*\w[^()]*\)",
+    "compare_none": r"[!=]=\s*None\b|\bNone\s*[!=]=",
+    "empty_literals": r"(?<![\w.])(?:dict|list|tuple)\(\s*\)",
+    "plain_super": r"\bsuper\(\s*\w[^()]*\)",
     "no_prints": r"print\(",
     "f_strings": r"""\.format\(|["'] %|\.join\(""",
     "docstring_removed": "\"\"\"|'''",
     "in_mapping": r"\.keys\(\)",
     "open_modes": r"open\(",
-    "no_object_base": r"\bobject\b",
+    "no_object_base": r"\(\s*object\s*\)|,\s*object\b|\bobject\s*,\s*",
     "modern_typing": r"Optional|Union|List|Dict|Tuple|Set|Type",
     "early_return": r"\bel(?:se|if)\b",
     "merged_with": r"\bwith\b[^\n]*:\n\s+(?:async )?with",
     "set_literals": r"set\([\[(]",
     "yield_from": r"\byield\b",
     "comprehensions": r"\bfor\b|\bmap\(",
-    "range_start": r"range\(\s*0",
+    "range_start": r"\brange\(\s*0\s*,\s*(?=[^,()]*(?:\([^()]*\)[^,()]*)*\))",
     "needless_pass": r"\bpass\b|\.\.\.",
     "compare_bool": r"[!=]= (?:True|False)",
-    "membership_test": r"\bnot\b",
+    "membership_test": r"\bnot\s+[\w.]+(?:[\[(][^\s()\[\]]*[\])])*\s+(?:in|is)\b",
     "raise_without_call": r"\braise\b",
     "no_unicode_prefix": r"""\bu["']""",
     "plain_getattr": r"[gs]etattr",
     "hints_removed": r"->|\w: \w",
 }
 """Without a match in a region the refactoring finds nothing there; the opposite is not said."""
-LOCAL = frozenset(
-    {
-        "compare_none",
-        "empty_literals",
-        "in_mapping",
-        "membership_test",
-        "no_object_base",
-        "no_unicode_prefix",
-        "plain_getattr",
-        "plain_super",
-        "raise_without_call",
-        "range_start",
-        "set_literals",
-    }
-)
-"""Refactorings that change nothing outside the matches of their sign, comparisons apart (`model/editing/scope.py`)."""
+BECOMES = {
+    "compare_none": r"==\s*None => is None|!=\s*None => is not None",
+    "empty_literals": r"dict\(\s*\) => \{\}|list\(\s*\) => \[\]|tuple\(\s*\) => \(\)",
+    "plain_super": r"super\(.*\) => super\(\)",
+    "no_object_base": r"\(\s*object\s*\) => (?:\(\))?|,\s*object => |object\s*,\s* => ",
+    "range_start": r"range\(\s*0\s*,\s* => range\(",
+    "membership_test": r"not\s+(\S.*?)\s+in => \1 not in|not\s+(\S.*?)\s+is => \2 is not",
+}
+"""What a match of the sign becomes, for refactorings that change nothing else (`model/editing/scope.py`)."""

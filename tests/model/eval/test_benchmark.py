@@ -36,9 +36,11 @@ PROGRAM = {
 }
 REPAIR = {**PROGRAM, "declaration": "def double(n):\n", "buggy_solution": "    return n - n\n"}
 EDIT = {
-    "full_name": "own_2", "before": "def f(x):\n    return x == None\n", "after": "def f(x):\n    return x is None\n",
-    "instruction_lazy": "make it faster", "instruction_descriptive": "Use `is None` instead of `== None`",
-    "tests": "assert f(None)\n",
+    "full_name": "own_2",
+    "before": "class A(dict):\n    def get(self, k):\n        return super(A, self).get(k)\n",
+    "after": "class A(dict):\n    def get(self, k):\n        return super().get(k)\n",
+    "instruction_lazy": "make it faster", "instruction_descriptive": "Use super() without arguments",
+    "tests": "assert A(a=1).get('a') == 1\n",
 }  # fmt: skip
 DATA = {"infill": [INFILL, NEEDLESS, WRONG], "program": [PROGRAM], "repair": [REPAIR], "edit": [EDIT]}
 
