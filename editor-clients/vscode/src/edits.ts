@@ -51,15 +51,15 @@ async function presetsFor(
   range = new vscode.Range(0, 0, document.lineCount, 0),
 ): Promise<string[]> {
   const own = setting<string[]>('refactor.presets', []);
-  if (own.length > 0) {
+  if (own.length > 0 || client === undefined) {
     return own;
   }
   const params = {
-    textDocument: { uri: document.uri.toString() },
+    textDocument: client.code2ProtocolConverter.asTextDocumentIdentifier(document),
     range: rangeOf(range),
     context: { diagnostics: [], only: [CodeActionKind.RefactorRewrite] },
   };
-  const found = (await client?.sendRequest(CodeActionRequest.type, params).catch(() => null)) ?? [];
+  const found = (await client.sendRequest(CodeActionRequest.type, params).catch(() => null)) ?? [];
   return found.flatMap((action) => {
     const command = typeof action.command === 'object' ? action.command : undefined;
     const argument = command?.arguments?.[0] as { instruction?: string } | undefined;

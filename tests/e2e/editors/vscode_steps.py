@@ -32,9 +32,9 @@ OLD = """def label(item):
     return item.name
 
 
-def first(items):
-    if items == None or len(items) == 0:
-        return None
+def first(items, default):
+    if items == None:
+        return default
     return items[0]
 """
 INSTRUCTION = "use `is None` instead of `== None`"
