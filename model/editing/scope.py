@@ -16,8 +16,8 @@ from model.editing.edit import Edit
 from model.editing.source import LineIndex, Span
 
 ARROW = " => "
-_MOST = 8
-"""Places in neighbouring lines; more would take long to match."""
+_GROWS = 16
+"""Characters that a place may grow by."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,23 @@ class Scope:
     def allows(self, old: str, new: str) -> bool:
         """Whether `new` is `old` but for places that became what they may."""
         places = list(self.sign.finditer(old))
-        if not 0 < len(places) <= _MOST:
-            return False
         ends = [0, *(place.end() for place in places)]
         starts = [*(place.start() for place in places), len(old)]
-        kept = [re.escape(old[a:b]) for a, b in zip(ends, starts, strict=True)]
-        found = re.fullmatch("(.*?)".join(kept), new, re.DOTALL)
-        return found is not None and all(
-            place.group() == written or self.becomes.fullmatch(place.group() + ARROW + written)
-            for place, written in zip(places, found.groups(), strict=True)
-        )
+        first, *others = (old[a:b] for a, b in zip(ends, starts, strict=True))
+        # Where in `new` the text before the next place may end. All of these are followed at once: a regular expression
+        # for the whole would try them one after the other, and could take forever.
+        reached = {len(first)} if places and new.startswith(first) else set[int]()
+        for place, kept in zip(places, others, strict=True):
+            reached = {
+                end + len(kept)
+                for start in reached
+                for end in range(start, min(len(new), start + len(place.group()) + _GROWS) + 1)
+                if new.startswith(kept, end) and self._may_become(place.group(), new[start:end])
+            }
+        return len(new) in reached
+
+    def _may_become(self, place: str, written: str) -> bool:
+        return place == written or self.becomes.fullmatch(place + ARROW + written) is not None
 
     def within(self, old: str, new: str, edits: Sequence[Edit]) -> tuple[Edit, ...]:
         """Of sorted `edits`, which make `new` of `old`, those on lines that the scope allows."""

@@ -74,6 +74,12 @@ def test_lines_are_judged_one_by_one() -> None:
     assert kept("compare_none", old, new) == old.replace("a == None", "a is None")
 
 
+def test_many_places_that_could_be_matched_in_many_ways_take_no_time() -> None:
+    old = "a == None " * 60 + "\n"
+    assert kept("compare_none", old, old.replace("==", "is")) == old.replace("==", "is")
+    assert kept("compare_none", old, "a " * 400 + "\n") == old
+
+
 _CONDITIONS = ["a == None", "b != None", "c == 1", "not d in e", "f is None"]
 
 
