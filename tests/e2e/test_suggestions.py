@@ -160,8 +160,8 @@ async def test_after_an_acceptance_the_next_completion_is_ready(editor):
     assert (await editor.debug("state")).runs == 2
 
 
-async def test_a_completion_that_is_being_prepared_is_waited_for(editor):
-    """Asking the model the same thing a second time would throw the work away."""
+async def accepted_while_the_next_is_prepared(editor) -> str:
+    """The document's URI: `x = hello()`, and the first step of the completion behind it has begun."""
     await editor.start(*GATED)
     await editor.ready()
     uri = editor.open("x = \n")
@@ -172,6 +172,12 @@ async def test_a_completion_that_is_being_prepared_is_waited_for(editor):
     editor.type(uri, 4, 4, item.insert_text)
     await editor.wait(editor.command(item.command.command, uri=uri))
     await editor.until_state(lambda s: s.runs == 2 and s.stepsBegun == 51)
+    return uri
+
+
+async def test_a_completion_that_is_being_prepared_is_waited_for(editor):
+    """Asking the model the same thing a second time would throw the work away."""
+    uri = await accepted_while_the_next_is_prepared(editor)
     answer = editor.inline(uri, 4 + len("hello()"), invoked=False)
     await editor.debug("allow", steps=-1)
     assert (await editor.wait(answer)).items
@@ -179,16 +185,7 @@ async def test_a_completion_that_is_being_prepared_is_waited_for(editor):
 
 
 async def test_typing_on_stops_what_is_being_prepared(editor):
-    await editor.start(*GATED)
-    await editor.ready()
-    uri = editor.open("x = \n")
-    answer = editor.inline(uri, 4)
-    await editor.until_state(lambda s: s.stepsBegun == 1)
-    await editor.debug("allow", steps=50)
-    [item] = (await editor.wait(answer)).items
-    editor.type(uri, 4, 4, item.insert_text)
-    await editor.wait(editor.command(item.command.command, uri=uri))
-    await editor.until_state(lambda s: s.stepsBegun == 51)
+    uri = await accepted_while_the_next_is_prepared(editor)
     editor.type(uri, 0, 0, "y")
     await editor.debug("allow", steps=-1)
     assert (await editor.until_state(lambda s: s.pending == 0)).steps == 51

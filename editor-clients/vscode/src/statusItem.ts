@@ -11,9 +11,16 @@ export function createStatusItem(server: Server): vscode.Disposable {
   item.name = 'Redraft';
   item.command = 'redraft.showMenu';
 
+  // The file is measured when it comes into view, not at each change of state: one follows every key.
+  let document: vscode.TextDocument | undefined;
+  let leftAlone: string | undefined;
+  const look = (): void => {
+    document = vscode.window.activeTextEditor?.document;
+    leftAlone = document && whyLeftAlone(document);
+    update();
+  };
   const update = (): void => {
-    const document = vscode.window.activeTextEditor?.document;
-    const { text, tooltip, severity } = view(server.state, document && whyLeftAlone(document));
+    const { text, tooltip, severity } = view(server.state, leftAlone);
     item.text = text;
     item.tooltip = tooltip;
     item.accessibilityInformation = { label: `Redraft: ${tooltip}` };
@@ -26,12 +33,13 @@ export function createStatusItem(server: Server): vscode.Disposable {
     }
   };
 
-  update();
+  look();
   return vscode.Disposable.from(
     item,
     server.onDidChangeState(update),
-    vscode.window.onDidChangeActiveTextEditor(update),
-    vscode.workspace.onDidChangeConfiguration((event) => event.affectsConfiguration('redraft') && update()),
+    vscode.window.onDidChangeActiveTextEditor(look),
+    vscode.workspace.onDidSaveTextDocument((saved) => saved === document && look()),
+    vscode.workspace.onDidChangeConfiguration((event) => event.affectsConfiguration('redraft') && look()),
   );
 }
 

@@ -1,4 +1,4 @@
-"""A real Emacs with eglot, its own LSP client, or lsp-mode, and the real server: nothing of ours runs in the editor."""
+"""A real Emacs with eglot or lsp-mode, the configuration that docs/editors.md gives, and the real server."""
 
 from __future__ import annotations
 
@@ -8,50 +8,45 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from .conftest import ROOT, host
 
+HERE = Path(__file__).parent
 BROKEN = "def area(width, height)\n    return width * height\n"
+MENDED = BROKEN.replace("height)\n", "height):\n")
 
 
-def test_eglot_attaches_and_applies_the_fix(tmp_path: Path, command_line: Callable[..., list[str]]):
-    emacs = host("emacs", "bin/emacs")
-    file = tmp_path / "größe.py"
-    file.write_text(BROKEN, "utf-8")
-    script = Path(__file__).with_name("emacs.el")
-    command = "\n".join(command_line("--stdio"))
-    assert command.count("\n") == len(command_line("--stdio")) - 1
-    done = subprocess.run(
-        [str(emacs), "--batch", "-l", str(script), str(file), command],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env={**os.environ, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"},
-    )
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    for step in ("ATTACHED redraft", "OFFERED Fix this function", "SHUT DOWN"):
-        assert step in said
-    assert file.read_text("utf-8") == BROKEN.replace("height)\n", "height):\n")
-
-
-def test_lsp_mode_attaches_and_applies_the_fix(tmp_path: Path, command_line: Callable[..., list[str]]):
-    """With the configuration that docs/editors.md gives."""
-    emacs, packages = host("emacs", "bin/emacs"), host("lsp-mode", "elpa")
+def configuration(client: str, command: list[str]) -> str:
+    """What docs/editors.md has people write for `client`, with another command."""
     document = (ROOT / "docs" / "editors.md").read_text("utf-8")
-    [snippet] = re.findall(r"```elisp\n(\(with-eval-after-load 'lsp-mode\n.*?)```", document, re.DOTALL)
-    quoted = " ".join(
-        '"' + part.replace("\\", r"\\").replace('"', r"\"") + '"' for part in command_line("--stdio")
-    )
-    configuration, count = re.subn(r"'\(\".*?\"\)", lambda _: f"'({quoted})", snippet, flags=re.DOTALL)
+    [snippet] = re.findall(rf"```elisp\n(\(with-eval-after-load '{client}\n.*?)```", document, re.DOTALL)
+    quoted = " ".join('"' + part.replace("\\", r"\\").replace('"', r"\"") + '"' for part in command)
+    text, count = re.subn(r'\("/path/to/.*?"\)', lambda _: f"({quoted})", snippet, flags=re.DOTALL)
     assert count == 1
-    (tmp_path / "init.el").write_text(configuration, "utf-8")
-    file = tmp_path / "project" / "größe.py"
+    return text
+
+
+@pytest.mark.parametrize("client", ["eglot", "lsp-mode"])
+def test_the_client_attaches_and_applies_the_fix(
+    client: str, tmp_path: Path, command_line: Callable[..., list[str]]
+):
+    file, settings = tmp_path / "project" / "größe.py", tmp_path / "init.el"
     file.parent.mkdir()
     file.write_text(BROKEN, "utf-8")
-    paths = [part for package in sorted(packages.iterdir()) for part in ("-L", str(package))]
-    script = Path(__file__).with_name("lsp_mode.el")
+    settings.write_text(configuration(client, command_line("--stdio")), "utf-8")
+    packages = [] if client == "eglot" else sorted(host("lsp-mode", "elpa").iterdir())
+    paths = [part for package in packages for part in ("-L", str(package))]
+    scripts = [str(HERE / name) for name in ("emacs_wait.el", f"emacs_{client.replace('-', '_')}.el")]
     done = subprocess.run(
-        [str(emacs), "--batch", *paths, "-l", str(script), str(file), str(tmp_path / "init.el")],
+        [
+            str(host("emacs", "bin/emacs")),
+            "--batch",
+            *paths,
+            *(part for script in scripts for part in ("-l", script)),
+            str(file),
+            str(settings),
+        ],
         capture_output=True,
         text=True,
         timeout=280,
@@ -62,4 +57,4 @@ def test_lsp_mode_attaches_and_applies_the_fix(tmp_path: Path, command_line: Cal
     for step in ("ATTACHED redraft", "OFFERED Fix this function", "SHUT DOWN"):
         assert step in said
     assert "Unknown notification" not in said
-    assert file.read_text("utf-8") == BROKEN.replace("height)\n", "height):\n")
+    assert file.read_text("utf-8") == MENDED

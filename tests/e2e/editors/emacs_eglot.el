@@ -1,20 +1,12 @@
-;; Run by test_emacs.py in batch mode: eglot attaches to the server, asks for the code actions of a broken
-;; function and carries out the fix. Prints what the test looks for.
+;; Run by test_emacs.py in batch mode: eglot attaches to the server with what docs/editors.md has people write,
+;; asks for the code actions of a broken function and carries out the fix. Prints what the test looks for.
 (package-initialize) ; Emacs before 29 has eglot as a package
 (require 'eglot)
 
-(defun redraft-wait (seconds true)
-  "Let messages in until TRUE returns something, for SECONDS at most."
-  (let ((end (+ (float-time) seconds)) value)
-    (while (and (not (setq value (funcall true))) (< (float-time) end))
-      (accept-process-output nil 0.05))
-    (unless value (message "GAVE UP") (kill-emacs 1))
-    value))
-
 (let ((file (pop command-line-args-left))
-      (command (split-string (pop command-line-args-left) "\n" t)))
+      (configuration (pop command-line-args-left)))
   (setq eglot-sync-connect 60 eglot-connect-timeout 60 jsonrpc-default-request-timeout 60)
-  (add-to-list 'eglot-server-programs (cons 'python-mode command))
+  (load configuration)
   (find-file file)
   (python-mode)
   (call-interactively #'eglot)

@@ -1,13 +1,5 @@
 ;; Run by test_emacs.py in batch mode: lsp-mode attaches to the server with what docs/editors.md has people write,
 ;; and carries out the fix of a broken function. Prints what the test looks for.
-(defun redraft-wait (seconds true)
-  "Let messages in until TRUE returns something, for SECONDS at most."
-  (let ((end (+ (float-time) seconds)) value)
-    (while (and (not (setq value (funcall true))) (< (float-time) end))
-      (accept-process-output nil 0.05))
-    (unless value (message "GAVE UP") (kill-emacs 1))
-    value))
-
 (let ((file (pop command-line-args-left))
       (configuration (pop command-line-args-left)))
   (require 'lsp-mode)
