@@ -28,6 +28,7 @@ from model.editing.edit import Edit
 from model.editing.region import EditRegion
 from model.editing.source import LineIndex
 from model.editing.syntax import try_parse
+from model.passes import Passes
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import DeclinedError, Question, Reader
 from model.request import (
@@ -39,6 +40,7 @@ from model.request import (
     Proposal,
     Refactor,
     Request,
+    Run,
     Task,
     drive,
     is_fill,
@@ -90,12 +92,15 @@ class DiffusionEngine:
         chosen = style(policy, reader.decoding, edits)
         return DiffusionEngine(self.backend, reader.tokenizer, chosen.decoding, chosen.mode, chosen.fill)
 
-    def start(self, request: Request) -> EngineRun:
+    def start(self, request: Request) -> Run:
         """Begin a request; the network has not run yet. Raises ValueError where its policy is unknown."""
         if request.policy:
             return self.styled(request.policy, edits=not is_fill(request.task)).start(
                 replace(request, policy="")
             )
+        known = self.known(request.task)
+        if known is not None and known.scope is not None:
+            return Passes(partial(EngineRun, self), request)
         return EngineRun(self, request)
 
     def propose(

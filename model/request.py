@@ -111,6 +111,14 @@ class Cost:
     tokens: int = 0
     milliseconds: float = 0.0
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.forwards + other.forwards,
+            self.prefills + other.prefills,
+            self.tokens + other.tokens,
+            self.milliseconds + other.milliseconds,
+        )
+
     @property
     def tokens_per_forward(self) -> float:
         return self.tokens / self.forwards if self.forwards else 0.0

@@ -155,6 +155,57 @@ def _common_end(a: str, b: str, i: int, j: int, limit: int) -> int:
     return low
 
 
+def compose(first: Sequence[Edit], second: Sequence[Edit], text: str) -> tuple[Edit, ...]:
+    """Edits of `text` that do at once what the sorted `first` and then `second`, which refers to the outcome, do.
+    Edits of both that meet become one."""
+    between = apply(first, text)
+    found: list[Edit] = []
+    for whole in _merged([*_written(first), *(edit.span for edit in second)]):
+        inside = [
+            Edit(e.start - whole.start, e.end - whole.start, e.new) for e in second if whole.covers(e.span)
+        ]
+        old = origin(whole, first)
+        found.append(Edit(old.start, old.end, apply(inside, whole.of(between))))
+    return tuple(found)
+
+
+def origin(span: Span, edits: Sequence[Edit]) -> Span:
+    """What `span` of the outcome of sorted `edits` was before them; an edit that it touches is in it as a whole."""
+    start, end, shift = span.start, span.end, 0
+    touched: list[Edit] = []
+    for edit, new in zip(edits, _written(edits), strict=True):
+        grown = len(new) - len(edit.span)
+        if new.end < span.start:
+            start -= grown
+        if new.start <= span.end:
+            shift += grown
+            if span.start <= new.end:
+                touched.append(edit)
+    end -= shift
+    return Span(min([start, *(e.start for e in touched)]), max([end, *(e.end for e in touched)]))
+
+
+def _written(edits: Sequence[Edit]) -> list[Span]:
+    """Where the texts of sorted `edits` stand in their outcome."""
+    found: list[Span] = []
+    shift = 0
+    for edit in edits:
+        found.append(Span(edit.start + shift, edit.start + shift + len(edit.new)))
+        shift += len(edit.new) - len(edit.span)
+    return found
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """Spans that touch or overlap made one."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.start, s.end)):
+        if found and span.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
+        else:
+            found.append(span)
+    return found
+
+
 def rebase(
     edits: Sequence[Edit], changes: Iterable[Sequence[Edit]], regions: Sequence[Span] = ()
 ) -> tuple[Edit, ...] | None:

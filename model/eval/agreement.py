@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from model.backends.interface import Backend
 from model.checkpoint import Decoding
-from model.engine import DiffusionEngine
+from model.engine import DiffusionEngine, EngineRun
 from model.eval.cases import Case
 from model.tokenizer import Tokenizer
 
@@ -37,7 +37,7 @@ def agreement(
 
 
 def _tokens(engine: DiffusionEngine, case: Case) -> list[int]:
-    run = engine.start(case.request)
+    run = EngineRun(engine, case.request)
     while run.step():
         pass
     return [token for lane in run.sampler.lanes for token in lane.canvas.tokens]

@@ -11,7 +11,7 @@ from model.config import ModelConfig
 from model.editing.edit import apply
 from model.editing.source import Span
 from model.editing.syntax import parse
-from model.engine import Mode
+from model.engine import EngineRun, Mode
 from model.request import Complete, Document, Fix, Refactor, Request
 from model.tokenizer import MASK, Tokenizer
 from tests.model.engines import BROKEN, GOOD, Built, ask, at, outcome
@@ -258,9 +258,8 @@ def test_a_completion_only_ever_inserts(
 
 def test_a_canvas_can_be_watched(built: Built) -> None:
     """A client that draws the denoising reads the lanes between steps."""
-    run = built(complete="a + b", confidence=lambda i: 0.5).start(
-        Request(Document("x = \n", "python"), Complete(4))
-    )
+    engine = built(complete="a + b", confidence=lambda i: 0.5)
+    run = EngineRun(engine, Request(Document("x = \n", "python"), Complete(4)))
     states: list[Canvas] = []
     while run.step():
         states.append(run.sampler.lanes[0].canvas)

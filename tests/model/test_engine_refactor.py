@@ -11,7 +11,7 @@ from model.checkpoint import Instruction
 from model.config import ModelConfig
 from model.editing.edit import apply
 from model.editing.source import Span
-from model.request import Document, Refactor, Request
+from model.request import Document, Frame, Refactor, Request
 from tests.model.engines import DEFAULTS, GOOD, TWO, Built, ask, outcome
 
 IS_NONE = Instruction(("Use `is None` instead of `== None`", "compare by identity"), 0.9)
@@ -130,6 +130,40 @@ def test_a_local_refactoring_changes_nothing_else(built: Built) -> None:
     assert rewritten(*right, ("or y", "or z")) == text
     free = built(lambda old: old.replace("!=", "is"))
     assert ask(free, text, Refactor("use is None")).status == "offered", "a free instruction may"
+
+
+def test_places_that_are_left_are_read_again(built: Built) -> None:
+    """A network that changes one place at each reading; the answer is one set of edits of the text asked about."""
+    functions = [f"def f{i}(x):\n    return x == None or g{i}(x) == None\n" for i in range(3)]
+    text = "\n\n".join(functions)
+    known = replace(DEFAULTS, instructions=(replace(IS_NONE, sign="== None", becomes="== None => is None"),))
+    engine = built(lambda old: old.replace("==", "is", 1), decoding=known)
+    proposal = ask(engine, text, Refactor("use is None"))
+    assert apply(proposal.edits, text) == text.replace("==", "is")
+    assert len(proposal.edits) == 6
+    once = built(lambda old: old.replace("==", "is"), decoding=known)
+    assert proposal.edits == ask(once, text, Refactor("use is None")).edits
+    assert len(proposal.regions) == 3
+    selected = Span(0, len(functions[0]))
+    some = ask(engine, text, Refactor("use is None", selected))
+    assert apply(some.edits, text) == text.replace("==", "is", 2)
+
+
+def test_another_reading_is_shown_in_the_place_of_the_first(built: Built) -> None:
+    text = "x = 1\n\n\ndef f(x):\n    return x == None or g(x) == None\n"
+    known = replace(DEFAULTS, instructions=(replace(IS_NONE, sign="== None", becomes="== None => is None"),))
+    engine = built(lambda old: old.replace("==", "is", 1), decoding=known)
+    run = engine.start(Request(Document(text, "python"), Refactor("use is None")))
+    frames: list[Frame] = []
+    costs = [run.cost().forwards]
+    while run.step():
+        frames += run.frames()
+        costs.append(run.cost().forwards)
+    frames += run.frames()
+    assert {(f.number, f.span.of(text)) for f in frames} == {(0, text[text.index("def") : -1])}
+    assert costs == sorted(costs)
+    assert run.progress.done == run.progress.total
+    assert run.proposal().cost.forwards == run.cost().forwards >= 3
 
 
 def test_each_known_refactoring_has_its_own_threshold(built: Built) -> None:

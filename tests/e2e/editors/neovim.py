@@ -18,7 +18,6 @@ PATIENCE = float(os.environ.get("REDRAFT_PATIENCE", "20"))  # seconds; more for 
 COLUMNS, LINES = 100, 30
 
 LOOP = "def total(items):\n    result = 0\n    for item in items\n"
-CONDITION = "def f(path):\n    if pat\n"
 BROKEN = "def area(width, height)\n    return width * height\n"
 MENDED = "def area(width, height):\n    return width * height\n"
 OLD_STYLE = (

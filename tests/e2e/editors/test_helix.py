@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from .conftest import ROOT, host
-from .neovim import BROKEN, CONDITION, LOOP, MENDED
+from .neovim import BROKEN, MENDED
+from .places import Place, place, places
 from .terminal import Terminal
 
 ESCAPE = "\x1b"
@@ -63,7 +64,7 @@ def test_the_fix_is_among_the_code_actions_and_changes_the_file(start: Start, tm
     helix = start(file)
     helix.send(" a")
     helix.shows("Fix this function")
-    assert "Use super() without arguments" in helix.text()
+    assert "Use super() without arguments" not in helix.text(), "there is none in the function"
     helix.send("\r")
     helix.shows("height):")
     helix.send(":write\r")
@@ -85,30 +86,38 @@ def test_a_refactoring_is_applied(start: Start, tmp_path: Path):
 
 
 def test_a_suggestion_is_a_completion_item(start: Start, tmp_path: Path):
+    where = next(one for one in places(inline=False) if one.key.isalnum())
     file = tmp_path / "a.py"
-    file.write_text(CONDITION, "utf-8")
+    file.write_text(where.file, "utf-8")
     helix = start(file)
     helix.send("geA")
     helix.shows(" INS ")
-    helix.send("h")
-    helix.until(lambda: re.search(r"path .* text", helix.text()), "it comes by itself in a word")
+    helix.send(where.key)
+    helix.until(lambda: item(where) in helix.text(), "it comes by itself in a word")
     helix.send("\t")
     helix.shows("Redraft")  # the item's description
     helix.send(ESCAPE)
     helix.shows(" NOR ")  # what follows an escape at once would be a key with Alt
     helix.send(":write\r")
-    helix.until(lambda: file.read_text("utf-8") != CONDITION, "it is in the file")
-    assert "    if path" in file.read_text("utf-8")
+    helix.until(lambda: file.read_text("utf-8") == where.taken, "it is in the file")
 
 
-def test_on_an_empty_line_a_key_asks(start: Start, tmp_path: Path):
+def test_a_key_asks(start: Start, tmp_path: Path):
+    where = place(inline=False)
     file = tmp_path / "a.py"
-    file.write_text(LOOP, "utf-8")
+    file.write_text(where.typed + "\n", "utf-8")
     helix = start(file)
     helix.send("geA")
     helix.shows(" INS ")
-    helix.send(":\r" + CONTROL_X)
-    helix.until(lambda: re.search(r" = .* text", helix.text()), "there is an item")
+    helix.send(CONTROL_X)
+    helix.until(lambda: item(where) in helix.text(), "there is an item")
+
+
+def item(where: Place) -> str:
+    """What a list shows of a suggestion: its first line, with the word before it."""
+    word = re.search(r"\w*$", where.typed)
+    assert word
+    return word[0] + where.suggestion.split("\n")[0]
 
 
 def test_settings_stand_in_the_configuration(start: Start, tmp_path: Path):

@@ -18,7 +18,7 @@ def test_the_command_completes_its_words(nvim, tmp_path):
     assert complete("Redraft re") == ["refactor", "restart"]
     nvim.until(lambda: IS_NONE in complete("Redraft refactor "), "the server's presets are offered")
     nvim.until(
-        lambda: complete("Redraft refactor use super() w") == ["without arguments"], "the last word is"
+        lambda: complete("Redraft refactor use `is None` i") == ["instead of `== None`"], "the last words are"
     )
     assert "python" in complete("Redraft toggle ")
 

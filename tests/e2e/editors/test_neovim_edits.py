@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .neovim import BROKEN, CONDITION, IS_NONE, MENDED, OLD_STYLE, QUIET, both, newest
+from .neovim import BROKEN, IS_NONE, MENDED, OLD_STYLE, QUIET, both, newest
+from .places import has_lines, place
 
 
 @both
@@ -113,17 +114,18 @@ def test_cancel(nvim, tmp_path):
 @both
 def test_line_ends_of_windows_are_kept(nvim, tmp_path):
     path = tmp_path / "a.py"
-    nvim.open(path, CONDITION.replace("\n", "\r\n"))
-    nvim.keys("GAh")
+    where = place(has_lines)
+    nvim.open(path, where.file.replace("\n", "\r\n"))
+    nvim.keys("GA" + where.key)
     text = nvim.shown()
+    assert has_lines(text), text
     assert "\r" not in text
-    assert "\n" in text
     nvim.keys("<C-l>")
     nvim.until(lambda: text in nvim.text(), "it was taken")
     nvim.keys("<Esc>")
     nvim.wait(20)
     nvim.command("write")
-    assert path.read_bytes() == f"def f(path):\n    if path{text}\n".replace("\n", "\r\n").encode()
+    assert path.read_bytes() == f"{where.typed}{text}\n".replace("\n", "\r\n").encode()
 
     path = tmp_path / "b.py"
     nvim.open(path, BROKEN.replace("\n", "\r\n"))

@@ -7,15 +7,17 @@ import time
 from functools import partial
 from pathlib import Path
 
-from .neovim import CONDITION, LOOP, Neovim, both
+from .neovim import LOOP, Neovim, both
+from .places import has_lines, place
 
 
 def suggestion(nvim: Neovim, path: Path) -> str:
     """Type the end of a line; the grey text that comes."""
-    nvim.open(path, LOOP)
-    nvim.keys("GA:<CR>")
+    where = place(has_lines)
+    nvim.open(path, where.file)
+    nvim.keys("GA" + where.key)
     text = nvim.shown()
-    assert len(text.split()) > 2, text
+    assert has_lines(text), text
     return text
 
 
@@ -61,10 +63,7 @@ def test_taking_it_word_by_word_keeps_the_rest_in_sight(nvim, tmp_path, screensh
 
 @both
 def test_taking_a_line(nvim, tmp_path):
-    nvim.open(tmp_path / "a.py", CONDITION)
-    nvim.keys("GAh")
-    text = nvim.shown()
-    assert "\n" in text, text
+    text = suggestion(nvim, tmp_path / "a.py")
     before = nvim.text()[:-1]
     first, rest = text.split("\n", 1)
     nvim.keys("<M-e>")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.editing.edit import Edit, apply, minimal_edits, rebase
+from model.editing.edit import Edit, apply, compose, minimal_edits, origin, rebase
 from model.editing.line_ends import line_end_of, normalise, restore
 from model.editing.source import Span
 
@@ -153,6 +153,34 @@ def test_an_insertion_at_a_hole_refuses_it() -> None:
     assert rebase([Edit(3, 3, "new")], [[Edit(3, 3, "x")]]) is None
     assert rebase([Edit(3, 3, "new")], [[Edit(2, 3, "")]]) is None
     assert rebase([Edit(3, 3, "new")], [[Edit(0, 2, "")]]) == (Edit(1, 1, "new"),)
+
+
+@given(st.data())
+def test_composed_edits_do_what_both_did(data: st.DataObject) -> None:
+    text = data.draw(st.text("ab\n", max_size=20))
+    first = data.draw(edit_sets(text))
+    between = apply(first, text)
+    second = data.draw(edit_sets(between))
+    assert apply(compose(first, second, text), text) == apply(second, between)
+
+
+@given(st.data())
+def test_an_origin_has_everything_outside_it_in_common(data: st.DataObject) -> None:
+    text = data.draw(st.text("ab\n", max_size=20))
+    edits = data.draw(edit_sets(text))
+    after = apply(edits, text)
+    start, end = sorted((data.draw(st.integers(0, len(after))), data.draw(st.integers(0, len(after)))))
+    old = origin(Span(start, end), edits)
+    inside = [e for e in edits if old.covers(e.span)]
+    assert after[start:end] in apply(
+        [Edit(e.start - old.start, e.end - old.start, e.new) for e in inside], old.of(text)
+    )
+
+
+def test_composing_joins_only_edits_that_meet() -> None:
+    first = [Edit(0, 1, "xx"), Edit(4, 5, "")]
+    assert compose(first, [Edit(1, 2, "y")], "abcdef") == (Edit(0, 1, "xy"), Edit(4, 5, ""))
+    assert compose(first, [Edit(3, 4, "y")], "abcdef") == (Edit(0, 1, "xx"), Edit(2, 3, "y"), Edit(4, 5, ""))
 
 
 @given(texts)
