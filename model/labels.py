@@ -19,16 +19,18 @@ from model.tokenizer import DEL, EOR, INS_1, INS_2, INS_4, INS_8, INS_16, INSERT
 _LARGEST_FIRST = ((1, INS_1), (2, INS_2), (4, INS_4), (8, INS_8), (16, INS_16))
 
 
-def round_labels(canvas: Sequence[int], target: Sequence[int]) -> list[int]:
+def round_labels(canvas: Sequence[int], target: Sequence[int], aligned: bool = True) -> list[int]:
     """One round of labels, one for each token of `canvas` (region tokens and masks, then `<eor>`).
 
-    `target` is the region's wanted tokens, without `<eor>`. Raises ValueError where the canvas has no `<eor>`.
+    `target` is the region's wanted tokens, without `<eor>`. Not `aligned`, each place gets the target's token of that
+    place, for comparison. Raises ValueError where the canvas has no `<eor>`.
     """
     if not canvas or canvas[-1] != EOR:
         raise ValueError("an edit canvas ends with <eor>")
     labels: list[int] = []
     at = 0
-    anchors = [*common_subsequence(canvas[:-1], target), (len(canvas) - 1, len(target))]
+    matches = common_subsequence(canvas[:-1], target) if aligned else []
+    anchors = [*matches, (len(canvas) - 1, len(target))]
     for c, t in anchors:
         gap, wanted = c - len(labels), t - at
         shared = min(gap, wanted)

@@ -58,7 +58,9 @@ class PackedRows(Dataset[dict[str, np.ndarray]]):
         examples = self.examples(phase.shares, rng)
         while misses < (_MISSES if row.documents else 10 * _MISSES):  # an empty row teaches nothing
             example = next(examples)
-            blocks = noisy_blocks(example, phase.copies, rng, u_max, self._recipe.block_sizes)
+            blocks = noisy_blocks(
+                example, phase.copies, rng, u_max, self._recipe.block_sizes, self._recipe.aligned
+            )
             misses = 0 if row.add(example, blocks) else misses + 1
         return as_arrays(row)
 

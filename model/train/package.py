@@ -67,7 +67,7 @@ def package(trained: Trained, tokenizer: Tokenizer, folder: Path, corpus: Path) 
         fill_limit=limits.middle,
         prefix=int(limits.prefix * 1.5),
         suffix=limits.suffix,
-        sections=limits.suffix,
+        sections=limits.sections,
     )
     save_file(quantize(trained.state.network), folder / "model.safetensors")
     export_onnx(recipe.model, folder / "model.safetensors", folder / "graph.onnx")

@@ -45,6 +45,11 @@ class Probe:
         return sum(a.is_right for a in self.answers) / max(1, len(self.answers))
 
     @property
+    def right_changes(self) -> float:
+        """Of the questions that ask for a change."""
+        return _mean([a.is_right for a in self.answers if a.is_change])
+
+    @property
     def forwards(self) -> float:
         """Per right answer that is no copy."""
         return _mean([a.forwards for a in self.answers if a.is_right and a.is_change])

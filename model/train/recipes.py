@@ -127,6 +127,8 @@ class Recipe:
     weight_decay: float = 0.05
     clip: float = 1.0
     alpha: float = 1.0
+    aligned: bool = True
+    """Whether an edit's labels follow the common subsequence of canvas and target (`model/labels.py`)."""
     block_sizes: tuple[int, ...] = (4, 8, 16, 32)
     seed: int = 20
     save_every_seconds: float = 120.0
@@ -201,7 +203,7 @@ _TINY = Recipe(
 _BASE = Recipe(
     name="base",
     model=BASE,
-    limits=Limits(prefix=512, suffix=192, region=384, middle=128),
+    limits=Limits(prefix=512, suffix=192, region=384, middle=128, sections=192),
     steps=12000,
     rows_per_step=32,
     row_length=4096,
@@ -234,6 +236,7 @@ def adapted(config: ModelConfig) -> Recipe:
             suffix=round(share * like.limits.suffix),
             region=config.region_limit,
             middle=round(share * like.limits.middle),
+            sections=round(share * like.limits.sections),
         ),
         steps=6000,
         row_length=round(share * like.row_length),

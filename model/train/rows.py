@@ -100,6 +100,7 @@ def noisy_blocks(
     rng: np.random.Generator,
     u_max: float = 1.0,
     sizes: Sequence[int] = BLOCK_SIZES,
+    aligned: bool = True,
 ) -> list[NoisyBlock]:
     """`copies` independent noisings of the example's answer."""
     blocks: list[NoisyBlock] = []
@@ -107,7 +108,7 @@ def noisy_blocks(
         if example.source is None:
             blocks += _fill_blocks(example.target, rng, u_max, sizes)
         else:
-            blocks.append(_edit_block(example.source, example.target, copy, rng))
+            blocks.append(_edit_block(example.source, example.target, copy, rng, aligned))
     return blocks
 
 
@@ -131,20 +132,22 @@ def _fill_blocks(
     return result
 
 
-def _edit_block(source: list[int], target: list[int], copy: int, rng: np.random.Generator) -> NoisyBlock:
+def _edit_block(
+    source: list[int], target: list[int], copy: int, rng: np.random.Generator, aligned: bool
+) -> NoisyBlock:
     """One of the three kinds of state: corrupted, structure applied with masks, partly filled."""
     state = 0 if copy == 0 else int(rng.integers(1, 3))
     canvas = [*source, EOR]
     if state:
-        canvas = _opened(canvas, target, rng)
+        canvas = _opened(canvas, target, rng, aligned)
     if state == 2:
         share = rng.random()
-        wanted = round_labels(canvas, target)
+        wanted = round_labels(canvas, target, aligned)
         canvas = [
             w if c == MASK and w != DEL and rng.random() < share else c
             for c, w in zip(canvas, wanted, strict=True)
         ]
-    labels = round_labels(canvas, target)
+    labels = round_labels(canvas, target, aligned)
     changed = np.array([c != w for c, w in zip(canvas, labels, strict=True)])
     return NoisyBlock(0, canvas, labels, balanced(changed).tolist(), state)
 
@@ -172,12 +175,12 @@ def pack(
     return rows, places
 
 
-def _opened(canvas: list[int], target: list[int], rng: np.random.Generator) -> list[int]:
+def _opened(canvas: list[int], target: list[int], rng: np.random.Generator, aligned: bool) -> list[int]:
     """The canvas after a first round that decided the structure and left every substitution masked; now and
     then kept tokens are masked too, as syntax-guided remasking does."""
     structure = [
         label if label in (token, DEL) or label in INSERTIONS else MASK
-        for label, token in zip(round_labels(canvas, target), canvas, strict=True)
+        for label, token in zip(round_labels(canvas, target, aligned), canvas, strict=True)
     ]
     opened = apply_labels(structure, canvas)
     if rng.random() < 0.5:

@@ -30,12 +30,14 @@ TaskName = Literal["fill", "fix", "refactor"]
 
 @dataclass(frozen=True)
 class Limits:
-    """Budgets in tokens: of the context on each side, of a region, of a fill's middle."""
+    """Budgets in tokens: of the context on each side, of a region, of a fill's middle, of other files' text (none: the
+    model never reads any)."""
 
     prefix: int
     suffix: int
     region: int
     middle: int
+    sections: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,11 +171,11 @@ class Drawer:
         return prompt.Context(prefix[-2 * limits.prefix :], suffix[:after], sections)
 
     def _sections(self, neighbour: str, rng: np.random.Generator) -> tuple[list[int], ...]:
-        if not neighbour or rng.random() > 0.1:
+        if not neighbour or not self._limits.sections or rng.random() > 0.1:
             return ()
         start = int(rng.integers(max(1, len(neighbour) - 300)))
         start = neighbour.rfind("\n", 0, start) + 1
-        return (self._tokenizer.encode(neighbour[start : start + 300])[:80],)
+        return (self._tokenizer.encode(neighbour[start : start + 300])[: self._limits.sections],)
 
 
 def _hole(scenery: Scenery, rng: np.random.Generator) -> tuple[str, Span]:

@@ -111,6 +111,8 @@ def test_the_first_round_of_each_kind_of_change() -> None:
     assert round_labels([a, EOR], [a, b, c]) == [a, INS_2]
     assert round_labels([EOR], [a] * 40) == [INS_16]
     assert round_labels([MASK, MASK, EOR], [a]) == [a, DEL, EOR]
+    assert round_labels([a, c, EOR], [a, b, c], aligned=False) == [a, b, INS_1]
+    assert round_labels([a, b, c, EOR], [a, c], aligned=False) == [a, c, DEL, EOR]
     assert apply_labels([INS_2], [EOR]) == [MASK, MASK, EOR]
 
 

@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.editors.vscode_steps import AT, BROKEN, EQUAL, SUGGESTED, choose_action
+from tests.e2e.editors.vscode_steps import (
+    AT,
+    BROKEN,
+    EQUAL,
+    choose_action,
+    open_at_suggestion,
+    see_suggestion,
+)
 from tests.e2e.editors.vscode_window import VSCode, until
 
 SAMPLES = 20
@@ -23,10 +30,9 @@ TYPED = "".join(
 
 
 def test_grey_text_appears_while_typing(vscode: VSCode, screenshots: Path):
-    vscode.open_new("type.py", EQUAL, *AT)
+    where = open_at_suggestion(vscode, "type.py")
     vscode.see_status("Ready", "ready", "tiny")
-    vscode.do("type", " ")
-    assert SUGGESTED in vscode.see_ghost()
+    see_suggestion(vscode, where)
     vscode.screenshot(screenshots / "vscode-ghost-text.png")
     vscode.screenshot(screenshots / "vscode-status.png")
     vscode.do("press", "Escape")
@@ -34,25 +40,22 @@ def test_grey_text_appears_while_typing(vscode: VSCode, screenshots: Path):
 
 
 def test_tab_takes_all(vscode: VSCode):
-    vscode.open_new("all.py", EQUAL, *AT)
-    vscode.do("type", " ")
-    vscode.see_ghost()
+    where = open_at_suggestion(vscode, "all.py")
+    see_suggestion(vscode, where)
     vscode.do("press", "Tab")
-    until(lambda: SUGGESTED not in vscode.ghost(), "the suggestion is taken")
+    until(lambda: where.suggestion not in vscode.ghost(), "the suggestion is taken")
     vscode.do("press", "Escape")
-    assert f"other.x and {SUGGESTED}" in vscode.save("all.py")
+    assert vscode.save("all.py") == where.taken
 
 
 def test_a_word_is_taken(vscode: VSCode):
-    vscode.open_new("word.py", EQUAL, *AT)
-    vscode.do("type", " ")
-    whole = vscode.see_ghost()
+    where = open_at_suggestion(vscode, "word.py")
+    see_suggestion(vscode, where)
     vscode.do("press", "Control+ArrowRight")
-    rest = until(lambda: vscode.ghost().removesuffix(whole), "a word is taken")
-    assert whole.endswith(rest)
+    rest = until(lambda: vscode.ghost().removesuffix(where.suggestion), "a word is taken")
+    assert where.suggestion.endswith(rest)
     vscode.do("press", "Escape")
-    last = vscode.save("word.py").rstrip("\n").splitlines()[-1]
-    assert last.endswith("and self"), last
+    assert vscode.save("word.py") == where.typed + where.suggestion.removesuffix(rest) + "\n"
 
 
 def test_the_light_bulb_fixes_a_dropped_colon(vscode: VSCode, screenshots: Path):
@@ -63,18 +66,18 @@ def test_the_light_bulb_fixes_a_dropped_colon(vscode: VSCode, screenshots: Path)
 
 
 def test_settings_are_live(vscode: VSCode, screenshots: Path):
-    vscode.open_new("live.py", EQUAL, *AT)
+    where = open_at_suggestion(vscode, "live.py")
     pid = vscode.server_pid()
     vscode.command("Redraft: Turn On or Off")
     vscode.see_status("off")
     vscode.screenshot(screenshots / "vscode-status-off.png")
-    vscode.do("type", " ")
+    vscode.do("type", where.key)
     with pytest.raises(AssertionError):
         until(vscode.ghost, "grey text appears", patience=3)
     vscode.command("Redraft: Turn On or Off")
     vscode.see_status("Ready", "ready", "tiny")
     vscode.do("press", "Backspace")
-    vscode.do("type", " ")
+    vscode.do("type", where.key)
     vscode.see_ghost()
     assert vscode.server_pid() == pid
 

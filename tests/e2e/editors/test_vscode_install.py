@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.editors.conftest import host
 from tests.e2e.editors.vscode_host import ROOT, Host
-from tests.e2e.editors.vscode_steps import AT, EQUAL, SUGGESTED
+from tests.e2e.editors.vscode_steps import open_at_suggestion, see_suggestion
 from tests.e2e.editors.vscode_window import BUTTON, DIALOG, PICK, TOAST, VSCode, until
 
 SOURCE = ("pyproject.toml", "README.md", "LICENSE", "lsp_server", "model", "kernels")
@@ -31,7 +31,7 @@ def vscode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VSCode]:
 
 
 def test_a_server_is_offered_where_there_is_none(vscode: VSCode, screenshots: Path):
-    vscode.open_new("a.py", EQUAL, *AT)
+    open_at_suggestion(vscode, "a.py")
     vscode.see_status("no server")
     assert "Install…" in vscode.see_toast("none was found")
     vscode.do("click", f"{TOAST} .monaco-button:has-text('Install')")
@@ -102,12 +102,11 @@ def test_a_server_is_installed_from_source(vscode: VSCode):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, source / name)
     vscode.host.set_machine(**{"redraft.server.requirement": str(source)})
-    vscode.open_new("b.py", EQUAL, *AT)
+    where = open_at_suggestion(vscode, "b.py")
     install(vscode)
     vscode.see_status("Ready", "ready", "tiny", patience=SLOW)
     assert environment(vscode).exists()
-    vscode.do("type", " ")
-    assert SUGGESTED in vscode.see_ghost()
+    see_suggestion(vscode, where)
     vscode.do("press", "Escape")
 
 

@@ -6,23 +6,22 @@ import os
 import signal
 from pathlib import Path
 
-from tests.e2e.editors.vscode_steps import AT, EQUAL, SUGGESTED
+from tests.e2e.editors.vscode_steps import open_at_suggestion, see_suggestion
 from tests.e2e.editors.vscode_window import STATUS, TOAST, VSCode, until
 
 
 def test_a_killed_server_comes_back(vscode: VSCode):
-    vscode.open_new("restart.py", EQUAL, *AT)
+    where = open_at_suggestion(vscode, "restart.py")
     pid = vscode.server_pid()
     os.kill(pid, signal.SIGKILL)
     until(lambda: vscode.server_pid() != pid, "another process runs")
     vscode.see_status("Ready", "ready", "tiny")
-    vscode.do("type", " ")
-    assert SUGGESTED in vscode.see_ghost()
+    see_suggestion(vscode, where)
     assert not vscode.do("texts", TOAST)
 
 
 def test_a_missing_server_is_said(vscode: VSCode, screenshots: Path):
-    vscode.open_new("missing.py", EQUAL, *AT)
+    open_at_suggestion(vscode, "missing.py")
     vscode.set_server("/nowhere/redraft")
     vscode.see_toast("/nowhere/redraft")
     vscode.see_status("no server")
@@ -39,7 +38,7 @@ def test_a_missing_server_is_said(vscode: VSCode, screenshots: Path):
 
 
 def test_a_server_that_keeps_crashing_is_said_once(vscode: VSCode, screenshots: Path):
-    vscode.open_new("missing.py", EQUAL, *AT)
+    open_at_suggestion(vscode, "missing.py")
     crashing = vscode.host.folder / "crashing"
     crashing.write_text("#!/bin/sh\necho started >>$0.count\necho 'the disk is on fire' >&2\nexit 3\n")
     crashing.chmod(0o755)
@@ -53,7 +52,7 @@ def test_a_server_that_keeps_crashing_is_said_once(vscode: VSCode, screenshots: 
 
 
 def test_the_server_ends_with_the_window(vscode: VSCode):
-    vscode.open_new("restart.py", EQUAL)
+    open_at_suggestion(vscode, "restart.py")
     pid = vscode.server_pid()
     vscode.command("Developer: Reload Window")
     until(lambda: not Path(f"/proc/{pid}").exists(), "the old window's server has ended")

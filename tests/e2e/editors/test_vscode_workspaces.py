@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.editors.conftest import host
 from tests.e2e.editors.vscode_host import Host
-from tests.e2e.editors.vscode_steps import AT, EQUAL, OLD, SUGGESTED, refactor
+from tests.e2e.editors.vscode_steps import OLD, open_at_suggestion, refactor, see_suggestion
 from tests.e2e.editors.vscode_window import INPUT, PANEL, TOAST, VSCode, until
 
 
@@ -37,11 +37,10 @@ def restricted(tmp_path: Path) -> Iterator[VSCode]:
 @pytest.mark.timeout(600)
 def test_a_workspace_that_is_not_trusted_chooses_nothing(restricted: VSCode, screenshots: Path):
     """The server runs, with the user's settings; trusted, the workspace may choose the model, never the program."""
-    restricted.open_new("a.py", EQUAL, *AT)
+    where = open_at_suggestion(restricted, "a.py")
     until(lambda: "Restricted Mode" in shown(restricted), "the window is in restricted mode")
     restricted.see_status("Ready", "ready", "tiny")
-    restricted.do("type", " ")
-    assert SUGGESTED in restricted.see_ghost()
+    see_suggestion(restricted, where)
     restricted.screenshot(screenshots / "vscode-restricted.png")
     restricted.do("press", "Escape")
     restricted.command("Workspaces: Manage Workspace Trust")
@@ -58,25 +57,23 @@ def shown(vscode: VSCode) -> str:
 
 @pytest.mark.timeout(600)
 def test_two_windows_do_not_disturb_each_other(vscode: VSCode):
-    vscode.open_new("one.py", EQUAL, *AT)
+    where = open_at_suggestion(vscode, "one.py")
     first = vscode.server_pid()
     other = vscode.host.window(vscode.host.folder / "another")
     try:
-        other.open_new("two.py", EQUAL, *AT)
+        open_at_suggestion(other, "two.py")
         other.see_status("Ready", "ready", "tiny")
         second = other.server_pid()
         assert first != second
         for window in (vscode, other):
-            window.do("type", " ")
-            assert SUGGESTED in window.see_ghost()
+            see_suggestion(window, where)
             window.do("press", "Escape")
     finally:
         other.leave()
     until(lambda: not Path(f"/proc/{second}").exists(), "the closed window's server has ended")
     assert Path(f"/proc/{first}").exists()
     vscode.do("press", "Backspace")
-    vscode.do("type", " ")
-    assert SUGGESTED in vscode.see_ghost()
+    see_suggestion(vscode, where)
     vscode.do("press", "Escape")
 
 
@@ -96,7 +93,7 @@ def test_a_file_over_the_limit_is_left_alone(vscode: VSCode, screenshots: Path):
 
 
 def test_a_folder_without_a_model_is_said(vscode: VSCode, screenshots: Path):
-    vscode.open_new("model.py", EQUAL, *AT)
+    where = open_at_suggestion(vscode, "model.py")
     choose_model(vscode, "Choose a folder")
     until(
         lambda: "A model’s folder" in "".join(vscode.do("texts", ".quick-input-title")), "a folder is asked"
@@ -110,8 +107,7 @@ def test_a_folder_without_a_model_is_said(vscode: VSCode, screenshots: Path):
     vscode.dismiss()
     choose_model(vscode, "The embedded model")
     vscode.see_status("Ready", "ready", "tiny")
-    vscode.do("type", " ")
-    assert SUGGESTED in vscode.see_ghost()
+    see_suggestion(vscode, where)
     vscode.do("press", "Escape")
 
 
@@ -124,7 +120,7 @@ def choose_model(vscode: VSCode, entry: str) -> None:
 def test_the_doctor_is_asked(vscode: VSCode, screenshots: Path):
     """This host writes no output channel's text (it lacks VS Code's native logger): only what is around it is seen."""
     calls = Path(f"{vscode.host.pids}.others")
-    vscode.open_new("doctor.py", EQUAL, *AT)
+    open_at_suggestion(vscode, "doctor.py")
     vscode.command("Redraft: Run Doctor")
     until(lambda: calls.exists() and "doctor --backend auto" in calls.read_text(), "the doctor runs")
     until(lambda: "Redraft Doctor" in "".join(vscode.do("texts", PANEL)), "its output is shown")

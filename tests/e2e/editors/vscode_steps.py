@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import sleep
 
+from tests.e2e.editors.places import Place, has_parts, place
 from tests.e2e.editors.vscode_window import ACTION, PREVIEW, VSCode, until
 
 EQUAL = """class Point:
@@ -16,7 +17,6 @@ EQUAL = """class Point:
     def __eq__(self, other):
         return self.x == other.x and
 """
-SUGGESTED = "self.x == other.x"
 AT = (7, 37)  # behind `and`
 
 BROKEN = """def total(prices)
@@ -50,6 +50,19 @@ def labels(count: int) -> str:
 
 LONG = labels(380)
 FEW = labels(3)
+
+
+def open_at_suggestion(vscode: VSCode, name: str) -> Place:
+    """Open a file with the cursor where a key brings a suggestion of several words."""
+    where = place(has_parts)
+    lines = where.before.split("\n")
+    vscode.open_new(name, where.file, len(lines), len(lines[-1]) + 1)
+    return where
+
+
+def see_suggestion(vscode: VSCode, where: Place) -> None:
+    vscode.do("type", where.key)
+    assert where.suggestion in vscode.see_ghost()
 
 
 def choose_action(vscode: VSCode, title: str, picture: Path | None = None) -> None:

@@ -208,8 +208,9 @@ def test_ablations_change_one_thing_each() -> None:
     found = ablations.variants()
     plain = found.pop("as it is")
     for name, recipe in found.items():
-        changed = [f for f in ("alpha", "block_sizes", "stages") if getattr(recipe, f) != getattr(plain, f)]
-        assert len(changed) == 1, name
+        against = found["edit tasks from the warm-up on"] if "not aligned" in name else plain
+        fields = ("alpha", "aligned", "block_sizes", "stages")
+        assert len([f for f in fields if getattr(recipe, f) != getattr(against, f)]) == 1, name
 
 
 def test_ablations_train_all_on_equally_many_clean_tokens(
@@ -226,6 +227,7 @@ def test_ablations_train_all_on_equally_many_clean_tokens(
     for each in found.values():
         assert 900 <= each["clean"] < 900 + 2 * 384
         assert each["flops"] > 0
+        assert 0 <= each["edits right"] <= 1
     assert found["twin"]["positions"] == found["twin"]["clean"]
     assert found["plain"]["positions"] > found["plain"]["clean"]
     again = ablations.run(tmp_path / "corpus", tmp_path / "out", tokenizer, torch.device("cpu"), 900, "")
