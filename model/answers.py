@@ -17,7 +17,7 @@ from model.editing.line_ends import normalise, restore
 from model.editing.scope import Scope
 from model.editing.source import LineIndex, Span
 from model.editing.syntax import SyntaxTree
-from model.editing.trim import trim
+from model.editing.trim import Around, trim, without_last_line
 from model.editing.verify import Verdict, judge
 from model.questions import Question
 from model.request import Complete, Request, completion_at
@@ -39,12 +39,13 @@ class Writer:
     scope: Scope | None = None
     """What the asked-for refactoring alone may change (`model/editing/scope.py`)."""
 
-    def edits(self, question: Question, tokens: Sequence[int]) -> tuple[Edit, ...]:
-        """The smallest edits that write an answer into its region; none where it changes nothing."""
+    def edits(self, question: Question, tokens: Sequence[int], is_whole: bool = True) -> tuple[Edit, ...]:
+        """The smallest edits that write an answer into its region; none where it changes nothing. Of a fill that is
+        not whole the last line, which may be half of one, is left out where there are others."""
         text, span = self.request.document.text, question.region.span
         new = self.tokenizer.decode(tokens)
         if hole := completion_at(self.request.task, span):
-            new = self._completion(hole, span, new)
+            new = self._completion(hole, span, new if is_whole else without_last_line(new))
             return (Edit(span.start, span.end, new),) if new and new != span.of(text) else ()
         original = span.of(text)
         if not _HAS_CODE.search(new):
@@ -61,8 +62,11 @@ class Writer:
         line = lines.line(lines.line_at(span.start))
         before = text[line.start : span.start] + task.start_with
         rest = text[span.end : lines.line(lines.line_at(span.end)).end]
+        start = lines.line(lines.line_at(span.start)).start
+        above = normalise(text[max(0, start - 4000) : start])
         after = normalise(text[lines.full_line(lines.line_at(span.end)).end :][:4000])
-        kept = trim(new, before, rest, after, task.multiline, self.request.document.language)
+        around = Around(above, before, rest, after)
+        kept = trim(new, around, task.multiline, self.request.document.language)
         if not kept:
             return ""
         return restore(task.start_with + kept, "", text)
@@ -99,7 +103,7 @@ class Writer:
         Answers are first judged together; only if that fails, one after the other.
         """
         whole = [(q, lane) for q, lane in answers if q.source is None or not lane.canvas.is_cut]
-        proposed = [(q, self.edits(q, lane.canvas.tokens)) for q, lane in whole]
+        proposed = [(q, self.edits(q, lane.canvas.tokens, _is_whole(q, lane))) for q, lane in whole]
         proposed = [(q, e) for q, e in proposed if e]
         spans = [q.region.span for q, _ in proposed]
         together = [edit for _, edits in proposed for edit in edits]
@@ -114,6 +118,11 @@ class Writer:
             else:
                 reasons.append(verdict.reason)
         return kept, reasons
+
+
+def _is_whole(question: Question, lane: Lane) -> bool:
+    """Whether the model has ended its answer itself."""
+    return lane.is_finished and len(lane.canvas.tokens) < question.limit
 
 
 def confidence(answers: Sequence[tuple[Question, Lane]]) -> float:

@@ -7,6 +7,7 @@ here takes one such habit away. All work on texts with `\\n` line ends. Knows no
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from model.editing.syntax import SyntaxTree
 
@@ -14,7 +15,10 @@ _CLOSERS = re.compile(r"[\s)\]}>'\"`;:,]*")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _FEW = 3  # characters behind the cursor that do not stand in a completion's way
 _TAB = 4
-_LOOP = re.compile(r"(?P<unit>\S.{1,40}?)(?P=unit){3,}\Z", re.DOTALL)
+_LONGEST = 2000
+"""Characters in which loops are looked for."""
+_LOOP = re.compile(r"(?P<unit>\S.{1,40}?)(?P=unit){3,}", re.DOTALL)
+_LETTER = re.compile(r"[^\W\d]")
 
 
 def should_complete(text: str, cursor: int, tree: SyntaxTree | None = None, asked: bool = False) -> bool:
@@ -31,11 +35,24 @@ def should_complete(text: str, cursor: int, tree: SyntaxTree | None = None, aske
     return tree is None or not tree.in_comment_or_string(cursor)
 
 
-def trim(suggestion: str, before: str, rest: str, after: str, multiline: bool, language: str | None) -> str:
-    """What of `suggestion` to offer; empty for nothing. `before` and `rest` are the cursor's line up to the
-    cursor and from it on, `after` the lines below."""
-    if repeats_following(suggestion, after):
+@dataclass(frozen=True)
+class Around:
+    """What stands around a cursor: the lines `above`, its line up to it (`before`) and from it on (`rest`), the lines
+    below (`after`)."""
+
+    above: str
+    before: str
+    rest: str
+    after: str
+
+
+def trim(suggestion: str, around: Around, multiline: bool, language: str | None) -> str:
+    """What of `suggestion` to offer; empty for nothing."""
+    before, rest, after = around.before, around.rest, around.after
+    if repeats_following(suggestion, after) or repeats_above(before + suggestion, around.above):
         return ""
+    if before.endswith((" ", "\t")) and before.strip():
+        suggestion = suggestion.lstrip(" \t")
     first = suggestion.partition("\n")[0]
     if not multiline or (before.strip() and not opens_block(before + first, language)):
         suggestion = first
@@ -77,7 +94,7 @@ def _indent(line: str) -> int:
 
 
 def cut_repetition(suggestion: str) -> str:
-    """Keep the first round of a loop at the end: of lines that come three times, of text four times."""
+    """Keep the first round of a loop: of lines that come three times at the end, of text four times anywhere."""
     lines = suggestion.rstrip().split("\n")
     for length in range(1, len(lines) // 3 + 1):
         unit = lines[-length:]
@@ -86,9 +103,9 @@ def cut_repetition(suggestion: str) -> str:
             rounds += 1
         if rounds >= 3 and any(re.search(r"\w", line) for line in unit):
             return "\n".join(lines[: len(lines) - length * (rounds - 1)])
-    match = _LOOP.search(suggestion, max(0, len(suggestion) - 400))
-    if match and re.search(r"\w", match["unit"]):
-        return suggestion[: match.start()] + match["unit"]
+    for match in _LOOP.finditer(suggestion[:_LONGEST]):
+        if _LETTER.search(match["unit"]):  # a row of equal numbers is data
+            return suggestion[: match.start()] + match["unit"]
     return suggestion
 
 
@@ -136,6 +153,19 @@ def repeats_following(suggestion: str, after: str) -> bool:
     if not new or len(old) < len(new) or _CLOSERS.fullmatch(a):
         return False
     return _distance(a, b) <= 0.05 * max(len(a), len(b))
+
+
+def repeats_above(lines: str, above: str) -> bool:
+    """Whether the first two lines, the cursor's own included, are the last two above it once more."""
+    new = [line.rstrip() for line in lines.split("\n") if line.strip()][:2]
+    old = [line.rstrip() for line in above[-2000:].split("\n") if line.strip()][-2:]
+    return len(new) == 2 and new == old and any(_LETTER.search(line) for line in new)
+
+
+def without_last_line(text: str) -> str:
+    """`text` up to its last line break; all of it where there is none, or nothing before."""
+    head, line_break, _ = text.rpartition("\n")
+    return head if line_break and head.strip() else text
 
 
 def _distance(a: str, b: str) -> int:

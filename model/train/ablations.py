@@ -39,7 +39,7 @@ def variants() -> dict[str, Recipe]:
     plain = changed()
     return {
         "as it is": plain,
-        "alpha 0.3": changed(alpha=0.3),
+        "alpha 1.0": changed(alpha=1.0),
         "no autoregressive warm-up": changed(mask=0.0),
         "autoregressive for 40 %": changed(mask=0.4, edit=0.6),
         "edit tasks from the warm-up on": changed(edit=0.2),

@@ -126,7 +126,8 @@ class Recipe:
     mask_warmup: float = 0.05
     weight_decay: float = 0.05
     clip: float = 1.0
-    alpha: float = 1.0
+    alpha: float = 0.3
+    """Weight of the diffusion loss; the published one, and as good as 1.0 for it and better causally (LOG.md)."""
     aligned: bool = True
     """Whether an edit's labels follow the common subsequence of canvas and target (`model/labels.py`)."""
     block_sizes: tuple[int, ...] = (4, 8, 16, 32)
@@ -243,7 +244,6 @@ def adapted(config: ModelConfig) -> Recipe:
         optimizer="adamw",
         learning_rate=3e-4,
         stages=curriculum(mask=0.0, edit=0.57, copies=2 if like is _TINY else 3),
-        alpha=0.3,
     )
 
 

@@ -26,6 +26,7 @@ STARTS = [
     "def f(a, b=None):\n    if b is None:\n        ",
     "def total(items):\n    result = 0\n    for item in items:\n        ",
     "def largest(items):\n    best = None\n    for item in items:\n        if best is None or item ",
+    "def f(a, b=None):\n    if b is ",
     "import os\n\n\ndef size(path):\n    return os.path.",
 ]
 

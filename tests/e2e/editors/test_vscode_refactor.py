@@ -36,7 +36,7 @@ def test_a_refactoring_is_shown_then_applied(vscode: VSCode, screenshots: Path):
 
 
 def test_what_was_asked_before_is_offered_again(vscode: VSCode, screenshots: Path):
-    vscode.open_new("refactor.py", OLD + "\n\nclass A(B):\n    def f(self):\n        super(A, self).f()\n")
+    vscode.open_new("again.py", OLD + "\n\nclass A(B):\n    def f(self):\n        super(A, self).f()\n")
     ask_instruction(vscode)
     rows = until(
         lambda: (rows := vscode.do("texts", PICK)) and "super" in " ".join(rows) and rows,

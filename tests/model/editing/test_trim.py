@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from model.editing.syntax import parse
 from model.editing.trim import (
+    Around,
     cut_dedent,
     cut_overlap,
     cut_repetition,
@@ -15,6 +16,7 @@ from model.editing.trim import (
     repeats_following,
     should_complete,
     trim,
+    without_last_line,
 )
 
 
@@ -62,9 +64,29 @@ def test_a_loop_keeps_its_first_round() -> None:
     assert cut_repetition("a = 1\nb = 2\nb = 2\nb = 2") == "a = 1\nb = 2"
     assert cut_repetition("f(1)\ng(2)\nf(1)\ng(2)\nf(1)\ng(2)") == "f(1)\ng(2)"
     assert cut_repetition("x = foo, foo, foo, foo, foo, ") == "x = foo, "
+    assert cut_repetition("path.path.path.path.pathpath.x") == "path."
+    assert cut_repetition("f(0, 0, 0, 0, 0)\ng(1)") == "f(0, 0, 0, 0, 0)\ng(1)"
     assert cut_repetition("b = 2\nb = 2") == "b = 2\nb = 2"
     assert cut_repetition("# --------------------------------") == "# --------------------------------"
     assert cut_repetition("}\n}\n}") == "}\n}\n}"
+
+
+def test_the_lines_above_are_not_suggested_again() -> None:
+    above = "def f(x):\n    if x:\n        return 1\n"
+    assert trim("if x:\n        return 1\n    return 2", Around(above, "    ", "", ""), True, "python") == ""
+    assert trim("if x:\n        return 2", Around(above, "    ", "", ""), True, "python")
+    assert trim("return 1", Around(above, "        ", "", ""), True, "python") == "return 1"
+
+
+def test_a_space_that_stands_there_is_not_doubled() -> None:
+    assert trim(" None", Around("", "if x is ", ":", ""), True, "python") == "None"
+    assert trim(" None", Around("", "if x is", ":", ""), True, "python") == " None"
+
+
+def test_the_last_line_of_an_unfinished_suggestion_is_left_out() -> None:
+    assert without_last_line("a = 1\nb = ") == "a = 1"
+    assert without_last_line("a = ") == "a = "
+    assert without_last_line("\nb = ") == "\nb = "
 
 
 def test_leaving_the_block_ends_a_suggestion() -> None:
@@ -94,22 +116,22 @@ def test_open_blocks_are_told(line: str, language: str | None, expected: bool) -
 def test_trimming_puts_it_all_together() -> None:
     body = "    return a + b\n\ndef g():\n    pass\n"
     assert (
-        trim("\n" + body, "def f(a, b):", "", "", True, "python")
+        trim("\n" + body, Around("", "def f(a, b):", "", ""), True, "python")
         == "\n    return a + b\n\ndef g():\n    pass"
     )
-    assert trim("a + b\n    x = 1", "    return ", "", "", True, "python") == "a + b"
-    assert trim("a + b\n    x = 1", "    return ", "", "", False, "python") == "a + b"
-    assert trim("x = 1\n    y = 2\nz = 3\n", "    ", "", "", True, "python") == "x = 1\n    y = 2"
-    assert trim("   \n", "    ", "", "", True, "python") == ""
-    assert trim("return x", "    ", "", "    return x\n", True, "python") == ""
-    assert trim("a, b)", "print(", ")", "\n", True, "python") == "a, b"
+    assert trim("a + b\n    x = 1", Around("", "    return ", "", ""), True, "python") == "a + b"
+    assert trim("a + b\n    x = 1", Around("", "    return ", "", ""), False, "python") == "a + b"
+    assert trim("x = 1\n    y = 2\nz = 3\n", Around("", "    ", "", ""), True, "python") == "x = 1\n    y = 2"
+    assert trim("   \n", Around("", "    ", "", ""), True, "python") == ""
+    assert trim("return x", Around("", "    ", "", "    return x\n"), True, "python") == ""
+    assert trim("a, b)", Around("", "print(", ")", "\n"), True, "python") == "a, b"
 
 
 @given(*(st.text('ab(){}:\n \t"', max_size=25) for _ in range(2)), st.booleans())
 def test_a_trimmed_suggestion_is_a_start_of_it_or_nothing(
     suggestion: str, after: str, multiline: bool
 ) -> None:
-    trimmed = trim(suggestion, "  ", "", after, multiline, "python")
+    trimmed = trim(suggestion, Around("", "  ", "", after), multiline, "python")
     assert suggestion.startswith(trimmed)
     assert trimmed == "" or trimmed.strip()
     assert multiline or "\n" not in trimmed

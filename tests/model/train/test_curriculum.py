@@ -147,7 +147,7 @@ def test_a_run_that_was_cut_short_goes_on_in_its_stage(
 
 def test_another_recipe_is_refused(staged: Recipe, files, tokenizer, trained: Path) -> None:
     with pytest.raises(ResumeError, match="another recipe"):
-        curriculum(replace(staged, alpha=0.3), files, tokenizer, trained).run(Budget(9))
+        curriculum(replace(staged, alpha=0.7), files, tokenizer, trained).run(Budget(9))
 
 
 def test_a_run_may_start_from_weights(
