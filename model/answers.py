@@ -44,6 +44,9 @@ class Writer:
         not whole the last line, which may be half of one, is left out where there are others."""
         text, span = self.request.document.text, question.region.span
         new = self.tokenizer.decode(tokens)
+        if not new.startswith(question.lead_text):
+            return ()  # it stopped before the cursor
+        new = new.removeprefix(question.lead_text)
         if hole := completion_at(self.request.task, span):
             new = self._completion(hole, span, new if is_whole else without_last_line(new))
             return (Edit(span.start, span.end, new),) if new and new != span.of(text) else ()
@@ -87,7 +90,7 @@ class Writer:
             verdict = self.verdict(edits, [question.region.span])
             if verdict.ok or not verdict.new_problems:
                 return ()
-            start = question.region.span.start
+            start = question.begins
             bad = [
                 i
                 for i, (a, b) in enumerate(self.tokenizer.spans(tokens))

@@ -13,7 +13,7 @@ import numpy as np
 from model.backends.interface import Candidates
 from model.cache import KVCache
 from model.canvas import Canvas, before_end
-from model.decoders import Decoder, Forward, Job, prefill
+from model.decoders import Decoder, Forward, Job, begin
 from model.tokenizer import FIRST_TEXT_ID, MASK
 
 _LONGEST_MATCH, _DRAFT = 3, 10
@@ -22,9 +22,9 @@ _LONGEST_MATCH, _DRAFT = 3, 10
 
 def autoregress(job: Job, cache: KVCache) -> Decoder:
     """Greedy, one token a step, from the causal rows."""
-    pending: Sequence[int] = yield from prefill(job, cache)
-    tokens: list[int] = []
-    logp = 0.0
+    pending: Sequence[int]
+    pending, lead = yield from begin(job, cache)
+    tokens, logp = list(lead.settled), lead.logp
     while len(tokens) < job.limit:
         state = Canvas(tuple(tokens), (), logp)
         found = yield Forward("causal", pending, (), [len(pending) - 1], state, "causal")
@@ -46,9 +46,8 @@ def speculate(job: Job, cache: KVCache, draft_steps: int = 1) -> Decoder:
     Emits exactly the greedy autoregressive answer: a draft token counts only where the causal row before it
     has the same best id; the row at the first mismatch gives the correcting token.
     """
-    pending: list[int] = yield from prefill(job, cache)
-    tokens: list[int] = []
-    logp = 0.0
+    pending, lead = yield from begin(job, cache)
+    tokens, logp = list(lead.settled), lead.logp
     while len(tokens) < job.limit:
         # `pending` ends with the last token known for sure; its causal row predicts the block's first.
         size = min(job.block, job.limit - len(tokens))
@@ -92,9 +91,9 @@ def _surest(ids: Sequence[int], drafts: Candidates, keep: int) -> list[int]:
 def look_up(job: Job, cache: KVCache) -> Decoder:
     """Prompt lookup (Saxena 2023), the autoregressive rival for edits: what followed the last few tokens where
     they stood before, in the prompt with its region or in the answer, is the draft that a causal pass verifies."""
-    pending: Sequence[int] = yield from prefill(job, cache)
-    tokens: list[int] = []
-    logp = 0.0
+    pending: Sequence[int]
+    pending, lead = yield from begin(job, cache)
+    tokens, logp = list(lead.settled), lead.logp
     while len(tokens) < job.limit:
         drafted = _recurring(job, tokens)[: job.limit - len(tokens) - 1]
         known = cache.length + len(pending)

@@ -16,6 +16,7 @@ import numpy as np
 from model.backends.interface import Candidates
 from model.cache import KVCache
 from model.canvas import Canvas, before_end
+from model.healing import Lead
 from model.labels import apply_labels
 from model.policies import InsertDelete, Policy, View
 from model.tokenizer import EOR, EOS, INS_16, INSERTIONS, MASK
@@ -27,7 +28,8 @@ Inspect = Callable[[Sequence[int]], Sequence[int]]
 
 @dataclass(frozen=True)
 class Forward:
-    """One sequence's wish for the next step. `wanted` indexes rows of causal and canvas tokens together."""
+    """One sequence's wish for the next step. `wanted` indexes rows of causal and canvas tokens together; `only` are
+    the ids that can be chosen (none: what `allowed` says)."""
 
     kind: PassKind
     causal: Sequence[int]
@@ -35,6 +37,7 @@ class Forward:
     wanted: Sequence[int]
     state: Canvas
     allowed: Literal["fill", "edit", "causal"]
+    only: Sequence[int] = ()
 
 
 Decoder = Generator[Forward, Candidates, Canvas]
@@ -42,8 +45,8 @@ Decoder = Generator[Forward, Candidates, Canvas]
 
 @dataclass(frozen=True)
 class Job:
-    """What to decode after `prompt`. `source` is the region's tokens for edits, None for a fill of at most
-    `limit` tokens. An edit's canvas grows by at most `limit` tokens and the masks of one label."""
+    """What to decode after `prompt`. `source` is the region's tokens for edits, None for a fill of at most `limit`
+    tokens, which begins with `lead`. An edit's canvas grows by at most `limit` tokens and the masks of one label."""
 
     prompt: Sequence[int]
     source: Sequence[int] | None = None
@@ -53,6 +56,7 @@ class Job:
     end: int = field(default=EOS)
     inspect: Inspect | None = None
     rounds: int = 8
+    lead: Lead | None = None
 
     @property
     def longest_canvas(self) -> int:
@@ -72,11 +76,27 @@ def prefill(job: Job, cache: KVCache) -> Generator[Forward, Candidates, list[int
     return left
 
 
+def begin(job: Job, cache: KVCache) -> Generator[Forward, Candidates, tuple[list[int], Canvas]]:
+    """Encode the prompt, then write the answer's lead, token by token from the causal rows; what is not yet in the
+    cache, and the answer so far."""
+    pending = yield from prefill(job, cache)
+    tokens: list[int] = []
+    logp = 0.0
+    left = job.lead
+    while left is not None and left.text:
+        state = Canvas(tuple(tokens), (), logp)
+        found = yield Forward("causal", pending, (), [len(pending) - 1], state, "causal", left.ids)
+        token = int(found.best[0])
+        logp += float(found.logp_RK[0, 0])
+        left = left.after(token)
+        tokens, pending = [*tokens, token], [token]
+    return pending, Canvas(tuple(tokens), (), logp)
+
+
 def fill(job: Job, cache: KVCache, policy: Policy) -> Decoder:
     """Blocks of masks after the prompt, each denoised and then committed with the next block's first pass."""
-    pending = yield from prefill(job, cache)
-    settled: list[int] = []
-    logp = 0.0
+    pending, lead = yield from begin(job, cache)
+    settled, logp = list(lead.settled), lead.logp
     while True:
         size = min(job.block, job.limit - len(settled))
         canvas = yield from _denoise(Canvas(tuple(settled), (MASK,) * size, logp), pending, policy)
@@ -84,7 +104,7 @@ def fill(job: Job, cache: KVCache, policy: Policy) -> Decoder:
         settled, pending = [*settled, *before_end(canvas.ids)], list(canvas.ids)
         if EOS in canvas.ids or len(settled) >= job.limit:
             break
-    return (yield from _mend_fill(job, cache, Canvas(tuple(settled), (), logp), policy))
+    return (yield from _mend_fill(job, cache, Canvas(tuple(settled), (), logp), policy, len(lead.settled)))
 
 
 def _denoise(
@@ -149,12 +169,13 @@ def without(found: Candidates, positions: Sequence[int], banned: dict[int, set[i
     return Candidates(ids, logp, found.entropy_R)
 
 
-def _mend_fill(job: Job, cache: KVCache, done: Canvas, policy: Policy) -> Decoder:
-    """Syntax-guided remasking: tokens that break the file are masked again and denoised with the rest fixed."""
+def _mend_fill(job: Job, cache: KVCache, done: Canvas, policy: Policy, lead: int) -> Decoder:
+    """Syntax-guided remasking: tokens that break the file are masked again and denoised with the rest fixed; the
+    first `lead` ones stay."""
     banned: dict[int, set[int]] = {}
     for _ in range(2):
         tokens = done.tokens
-        bad = set(job.inspect(tokens)) if job.inspect and tokens else set[int]()
+        bad = {i for i in job.inspect(tokens) if i >= lead} if job.inspect and tokens else set[int]()
         if not bad or len(tokens) > 2 * job.block:
             break
         cache.truncate(len(job.prompt))

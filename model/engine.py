@@ -188,7 +188,7 @@ class EngineRun:
 
     def frames(self) -> list[Frame]:
         """What has changed on the canvases since the last call, for clients that watch."""
-        regions = [question.region.span for question in self._questions]
+        regions = [question.shown for question in self._questions]
         return self._watcher.frames(list(zip(regions, self._sampler.lanes, strict=False)))
 
     @property

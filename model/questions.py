@@ -21,6 +21,7 @@ from model.editing.region import EditRegion
 from model.editing.source import LineIndex, Span
 from model.editing.syntax import SyntaxTree
 from model.editing.trim import opens_block
+from model.healing import Lead, word_at_end
 from model.request import Complete, Document, Fill, Fix, Refactor, Request, completion_at
 from model.tokenizer import EOR, EOS, Tokenizer
 
@@ -50,10 +51,30 @@ class Question:
     prompt: list[int]
     source: list[int] | None
     limit: int
+    lead: Lead | None = None
+    """What a fill's answer begins with though it stands before the hole (`model/healing.py`)."""
+    typed: int = 0
+    """Characters that will stand before the answer and are not in the document: of a selected item."""
+
+    @property
+    def begins(self) -> int:
+        """Where the answer's first character stands once it is inserted."""
+        return self.region.span.start + self.typed - len(self.lead_text)
+
+    @property
+    def shown(self) -> Span:
+        """The part of the document that the answer spells: the region with its lead."""
+        return Span(min(self.begins, self.region.span.start), self.region.span.end)
+
+    @property
+    def lead_text(self) -> str:
+        return self.lead.text.decode("utf-8") if self.lead else ""
 
     def job(self, config: ModelConfig, inspect: Inspect | None) -> Job:
         end = EOS if self.source is None else EOR
-        return Job(self.prompt, self.source, self.limit, config.block, end=end, inspect=inspect)
+        return Job(
+            self.prompt, self.source, self.limit, config.block, end=end, inspect=inspect, lead=self.lead
+        )
 
 
 @dataclass(frozen=True)
@@ -179,9 +200,11 @@ class Reader:
         many = task.multiline and (not before.strip() or opens_block(before, request.document.language))
         limit = self.decoding.fill_limit if many else min(self.decoding.fill_limit, self.config.block)
         room = self.config.context - limit - self.config.block - _CONTROLS
-        view, around = self._context(request, region, tree, room, 1.0, task.start_with)
+        word = word_at_end(before)
+        view, around = self._context(request, region, tree, room, 1.0, task.start_with, word)
         ids = prompt.fill_prompt(around, self.tokenizer.encode(view.rest.of(text)))
-        return Question(region, "", ids, None, limit)
+        lead = Lead(self.tokenizer, word.encode())
+        return Question(region, "", ids, None, limit + self.tokenizer.count(word), lead, len(task.start_with))
 
     def _edit(
         self, request: Request, task: Fix | Refactor, region: EditRegion, tree: SyntaxTree | None
@@ -209,8 +232,10 @@ class Reader:
         room: int,
         share: float,
         typed: str = "",
+        word: str = "",
     ) -> tuple[Window, prompt.Context]:
-        """What surrounds a region: `share` of the checkpoint's budgets, less where `room` is less."""
+        """What surrounds a region, `typed` before it and without the `word` that this ends with: `share` of the
+        checkpoint's budgets, less where `room` is less."""
         text, encode, decoding = request.document.text, self.tokenizer.encode, self.decoding
         wanted = share * (decoding.prefix + decoding.suffix) + 2 * decoding.sections
         scale = min(1.0, room / wanted) if wanted else 0.0
@@ -221,7 +246,7 @@ class Reader:
         budgets = Budgets(imports=budget, snippets=budget, diagnostics=0)
         extra = sections(text, view, self.tokenizer.count, around, tree, budgets) if budget else ()
         return view, prompt.Context(
-            prefix=encode(normalise(view.prefix.of(text) + typed)),
+            prefix=encode(normalise(view.prefix.of(text) + typed).removesuffix(word)),
             suffix=encode(normalise(view.suffix.of(text))),
             sections=tuple(encode(normalise(s.text)) for s in extra),
         )

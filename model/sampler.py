@@ -134,6 +134,8 @@ class Run:
     def _pass(self, lane: Lane) -> Pass:
         wish = lane.wish
         assert wish is not None
+        if wish.only:
+            return Pass(lane.cache, wish.causal, wish.canvas, wish.wanted, self._backend.only(wish.only))
         name = f"causal {lane.job.end}" if wish.allowed == "causal" else wish.allowed
         if name not in self._allowed:
             self._allowed[name] = self._backend.allow([lane.job.end])

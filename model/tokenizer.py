@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import codecs
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 import tokenizers
@@ -77,6 +79,15 @@ class Tokenizer:
         """The bytes of each id; control tokens have none."""
         return [self._bytes[i] for i in ids]
 
+    def spelling(self, text: bytes) -> list[int]:
+        """The ids with which a text that begins with `text` may begin: those that `text` begins with, and those that
+        begin with it."""
+        words, ids = self._sorted
+        first = bisect_left(words, text)
+        longer = takewhile(lambda i: words[i].startswith(text), range(first, len(words)))
+        shorter = (text[:n] for n in range(1, len(text)))
+        return [*(ids[i] for i in longer), *(self._ids[part] for part in shorter if part in self._ids)]
+
     def spans(self, ids: Sequence[int]) -> list[tuple[int, int]]:
         """The `str` span of each id in `decode(ids)`; a token inside one character shares that character."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -90,6 +101,16 @@ class Tokenizer:
             at += len(decoder.decode(b"", final=True))
             spans[-1] = (spans[-1][0], max(at, spans[-1][1]))
         return spans
+
+    @cached_property
+    def _ids(self) -> dict[bytes, int]:
+        return {word: i for i, word in enumerate(self._bytes) if word}
+
+    @cached_property
+    def _sorted(self) -> tuple[list[bytes], list[int]]:
+        """All tokens in the order of their bytes, and their ids."""
+        words = sorted(self._ids)
+        return words, [self._ids[word] for word in words]
 
     @cached_property
     def _bytes(self) -> list[bytes]:

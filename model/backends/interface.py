@@ -83,6 +83,12 @@ class Backend(ABC):
         bias[list(ids)] = 0
         return bias
 
+    def only(self, ids: Sequence[int]) -> np.ndarray:
+        """A bias `[V]` under which only `ids` can be chosen."""
+        bias = np.full(self.config.vocab, _NEVER, np.float32)
+        bias[list(ids)] = 0
+        return bias
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -89,9 +89,10 @@ def _candidates(
     ids, logp = np.zeros((len(best), TOP_K), np.int64), np.zeros((len(best), TOP_K))
     for row, (first, other, p) in enumerate(zip(best, second, confidence, strict=True)):
         assert allowed_V[first] == 0, f"{first} may not be chosen here"
-        order = dict.fromkeys([first, other, *legal[:TOP_K].tolist()])
-        ids[row] = [i for i in order if allowed_V[i] == 0][:TOP_K]
+        order = dict.fromkeys([first, other, *legal[:TOP_K].tolist(), *range(TOP_K)])
+        ids[row] = sorted(order, key=lambda i: allowed_V[i] != 0)[:TOP_K]  # where few are legal others follow
         logp[row, 0], logp[row, 1:] = np.log(p), np.log((1 - p) / TOP_K + 1e-9)
+        logp[row] += allowed_V[ids[row]]
     return Candidates(ids, logp, -logp[:, 0] if len(best) else np.zeros(0))
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from model.checkpoint import Decoding
 from model.config import ModelConfig
 from model.editing.edit import apply
+from model.editing.region import EditRegion
 from model.editing.source import Span
+from model.editing.syntax import SyntaxTree
 from model.engine import DiffusionEngine, Mode
+from model.questions import Question, Reader
 from model.request import Document, Proposal, Request, Task
 from model.tokenizer import MID, NEW, OLD, REST, Tokenizer
 
@@ -34,16 +38,36 @@ class Built:
         config: ModelConfig | None = None,
         **oracle,
     ) -> DiffusionEngine:
+        leads: dict[tuple[int, ...], str] = {}
+
         def answer(prompt: Sequence[int]) -> list[int]:
             prompt = list(prompt)
             if prompt[-1] == MID:
                 rest = self.tokenizer.decode(prompt[prompt.index(REST) + 1 :])
-                return self.tokenizer.encode(complete(rest) if callable(complete) else complete)
+                text = complete(rest) if callable(complete) else complete
+                return self.tokenizer.encode(leads.get(tuple(prompt), "") + text)
             assert prompt[-1] == NEW
             return self.tokenizer.encode(rewrite(self.tokenizer.decode(prompt[prompt.index(OLD) + 1 :])))
 
         backend = self.oracle(config or self.config, answer, **oracle)
-        return DiffusionEngine(backend, self.tokenizer, decoding, mode)
+        engine = DiffusionEngine(backend, self.tokenizer, decoding, mode)
+        engine.reader = Noting(self.tokenizer, backend.config, decoding, leads)
+        return engine
+
+
+@dataclass(frozen=True)
+class Noting(Reader):
+    """Notes what the answer to each prompt has to begin with, which the prompt does not say."""
+
+    leads: dict[tuple[int, ...], str]
+
+    def question(
+        self, request: Request, region: EditRegion, tree: SyntaxTree | None = None
+    ) -> Question | None:
+        found = super().question(request, region, tree)
+        if found is not None:
+            self.leads[tuple(found.prompt)] = found.lead_text
+        return found
 
 
 def ask(engine: DiffusionEngine, text: str, task: Task, language: str | None = "python") -> Proposal:

@@ -141,7 +141,7 @@ def test_bytes_that_are_no_character_are_never_offered(built: Built, tokenizer: 
     half = tokenizer.encode("é")[0] if len(tokenizer.encode("é")) > 1 else tokenizer.encode("\u0fff")[0]
     engine = built()
     engine.backend._answer = lambda prompt: [half]
-    proposal = ask(engine, "x = \n", Complete(4))
+    proposal = ask(engine, "x = 1\n", Complete(6, asked=True))
     assert (proposal.status, proposal.edits) == ("rejected", ())
     assert "U+FFFD" in proposal.message
 

@@ -17,7 +17,6 @@ PLUGIN = Path(__file__).parents[3] / "editor-clients" / "neovim"
 PATIENCE = float(os.environ.get("REDRAFT_PATIENCE", "20"))  # seconds; more for a machine that is busy
 COLUMNS, LINES = 100, 30
 
-LOOP = "def total(items):\n    result = 0\n    for item in items\n"
 BROKEN = "def area(width, height)\n    return width * height\n"
 MENDED = "def area(width, height):\n    return width * height\n"
 OLD_STYLE = (

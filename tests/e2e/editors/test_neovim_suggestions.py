@@ -7,7 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from .neovim import LOOP, Neovim, both
+from .neovim import Neovim, both
 from .places import has_lines, place
 
 
@@ -34,7 +34,7 @@ def test_typing_shows_grey_text_and_a_key_takes_all_of_it(nvim, tmp_path, screen
     assert text not in before
     nvim.keys("<C-l>")
     nvim.until(lambda: nvim.text() == before[:-1] + text + "\n", "all of it is in the text")
-    assert nvim.nvim.current.window.cursor[1] == len(before.split("\n")[-2] + text)
+    assert nvim.nvim.current.window.cursor[1] == len(nvim.text().split("\n")[-2])
     nvim.keys("<Esc>")
     assert nvim.undo() == before, "what was taken is one undo step"
 
@@ -100,9 +100,11 @@ def test_mappings_of_the_user_stay(start, tmp_path):
 
 @both
 def test_settings_are_live(nvim, tmp_path):
+    where = place()
+
     def type_and_wait() -> str:
-        nvim.open(tmp_path / "a.py", LOOP)
-        nvim.keys("GA:<CR>")
+        nvim.open(tmp_path / "a.py", where.file)
+        nvim.keys("GA" + where.key)
         nvim.wait(2000)
         ghost = nvim.ghost()
         nvim.keys("<Esc>")
@@ -131,15 +133,15 @@ def test_from_the_key_to_the_grey_text(nvim, tmp_path, capsys, request):
         return message
       end
     """)
+    where = place(has_lines)
     seen: list[float] = []
     model: list[float] = []
     for i in range(20):
-        nvim.open(tmp_path / f"f{i}.py", LOOP)
+        nvim.open(tmp_path / f"f{i}.py", where.file)
         nvim.keys("GA")
-        nvim.keys(":")
         nvim.wait(250)
         began = time.perf_counter()
-        nvim.keys("<CR>")
+        nvim.keys(where.key)
         nvim.shown()
         seen.append((time.perf_counter() - began) * 1000)
         model.append(nvim.nvim.vars["cost"]["milliseconds"])

@@ -155,7 +155,9 @@ class VSCode:
         """Save the active editor; the text of the file, with its line ends."""
         self.do("press", "Control+S")
         until(lambda: not self.do("texts", ".tab.active.dirty"), f"{name} is saved")
-        return (self.workspace / name).read_bytes().decode()
+        return until(
+            (self.workspace / name).read_bytes, f"{name} is written"
+        ).decode()  # it is empty for a moment
 
     def use_server(self, path: Path) -> None:
         """Change the server, and wait until the other one is up."""
