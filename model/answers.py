@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
 
-from model.canvas import count_text
 from model.decoders import Inspect
 from model.editing.edit import Edit, minimal_edits
 from model.editing.line_ends import normalise, restore
@@ -56,8 +55,13 @@ class Writer:
         written = restore(new, original, text)
         edits = minimal_edits(original, written)
         if self.scope is not None:
-            edits = self.scope.within(original, written, edits)
+            edits = self._code(span, self.scope.within(original, written, edits))
         return tuple(Edit(span.start + e.start, span.start + e.end, e.new) for e in edits)
+
+    def _code(self, span: Span, edits: Sequence[Edit]) -> tuple[Edit, ...]:
+        """Those of a region's edits that are in no comment or string: what looks like code there is none."""
+        tree = self.tree
+        return tuple(e for e in edits if tree is None or not tree.in_comment_or_string(span.start + e.start))
 
     def _completion(self, task: Complete, span: Span, new: str) -> str:
         text = self.request.document.text
@@ -125,11 +129,11 @@ class Writer:
 
 def _is_whole(question: Question, lane: Lane) -> bool:
     """Whether the model has ended its answer itself."""
-    return lane.is_finished and len(lane.canvas.tokens) < question.limit
+    return lane.is_finished and lane.tokens < question.limit
 
 
 def confidence(answers: Sequence[tuple[Question, Lane]]) -> float:
     """The geometric mean of the probabilities at which the answers' tokens were committed."""
     total = sum(lane.canvas.logp for _, lane in answers)
-    tokens = sum(max(1, count_text(lane.canvas.tokens)) for _, lane in answers)
+    tokens = sum(max(1, lane.tokens) for _, lane in answers)
     return exp(total / max(1, tokens))

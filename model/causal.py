@@ -25,7 +25,8 @@ def autoregress(job: Job, cache: KVCache) -> Decoder:
     pending: Sequence[int]
     pending, lead = yield from begin(job, cache)
     tokens, logp = list(lead.settled), lead.logp
-    while len(tokens) < job.limit:
+    limit = job.limit + len(tokens)
+    while len(tokens) < limit:
         state = Canvas(tuple(tokens), (), logp)
         found = yield Forward("causal", pending, (), [len(pending) - 1], state, "causal")
         token = int(found.best[0])
@@ -48,9 +49,10 @@ def speculate(job: Job, cache: KVCache, draft_steps: int = 1) -> Decoder:
     """
     pending, lead = yield from begin(job, cache)
     tokens, logp = list(lead.settled), lead.logp
-    while len(tokens) < job.limit:
+    limit = job.limit + len(tokens)
+    while len(tokens) < limit:
         # `pending` ends with the last token known for sure; its causal row predicts the block's first.
-        size = min(job.block, job.limit - len(tokens))
+        size = min(job.block, limit - len(tokens))
         ids: list[int] = [MASK] * size
         before: Candidates | None = None
         for step in range(draft_steps):
@@ -71,7 +73,7 @@ def speculate(job: Job, cache: KVCache, draft_steps: int = 1) -> Decoder:
         sureness = [float(before.logp_RK[0, 0]), *found.logp_RK[:, 0].tolist()]
         agreed = next((i for i, token in enumerate(draft) if token != truth[i]), len(draft))
         # The correcting token, or after a full draft the one that follows it, comes from the causal row.
-        accepted = [*draft[:agreed], truth[agreed]][: job.limit - len(tokens)]
+        accepted = [*draft[:agreed], truth[agreed]][: limit - len(tokens)]
         if job.end in accepted:
             accepted = accepted[: accepted.index(job.end)]
             return Canvas((*tokens, *accepted), (), logp + sum(sureness[: len(accepted) + 1]))
@@ -94,8 +96,9 @@ def look_up(job: Job, cache: KVCache) -> Decoder:
     pending: Sequence[int]
     pending, lead = yield from begin(job, cache)
     tokens, logp = list(lead.settled), lead.logp
-    while len(tokens) < job.limit:
-        drafted = _recurring(job, tokens)[: job.limit - len(tokens) - 1]
+    limit = job.limit + len(tokens)
+    while len(tokens) < limit:
+        drafted = _recurring(job, tokens)[: limit - len(tokens) - 1]
         known = cache.length + len(pending)
         rows = range(len(pending) - 1, len(pending) + len(drafted))
         state = Canvas(tuple(tokens), (), logp)

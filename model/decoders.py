@@ -46,7 +46,8 @@ Decoder = Generator[Forward, Candidates, Canvas]
 @dataclass(frozen=True)
 class Job:
     """What to decode after `prompt`. `source` is the region's tokens for edits, None for a fill of at most `limit`
-    tokens, which begins with `lead`. An edit's canvas grows by at most `limit` tokens and the masks of one label."""
+    tokens behind `lead`, with which it begins. An edit's canvas grows by at most `limit` tokens and the masks of one
+    label."""
 
     prompt: Sequence[int]
     source: Sequence[int] | None = None
@@ -83,11 +84,12 @@ def begin(job: Job, cache: KVCache) -> Generator[Forward, Candidates, tuple[list
     tokens: list[int] = []
     logp = 0.0
     left = job.lead
-    while left is not None and left.text:
+    while left is not None and left.text and (ids := left.ids):
         state = Canvas(tuple(tokens), (), logp)
-        found = yield Forward("causal", pending, (), [len(pending) - 1], state, "causal", left.ids)
+        found = yield Forward("causal", pending, (), [len(pending) - 1], state, "causal", ids)
         token = int(found.best[0])
-        logp += float(found.logp_RK[0, 0])
+        if not left.count([token]):  # how likely what the user wrote is says nothing of the rest
+            logp += float(found.logp_RK[0, 0])
         left = left.after(token)
         tokens, pending = [*tokens, token], [token]
     return pending, Canvas(tuple(tokens), (), logp)
@@ -97,24 +99,30 @@ def fill(job: Job, cache: KVCache, policy: Policy) -> Decoder:
     """Blocks of masks after the prompt, each denoised and then committed with the next block's first pass."""
     pending, lead = yield from begin(job, cache)
     settled, logp = list(lead.settled), lead.logp
+    limit = job.limit + len(settled)
     while True:
-        size = min(job.block, job.limit - len(settled))
+        size = min(job.block, limit - len(settled))
         canvas = yield from _denoise(Canvas(tuple(settled), (MASK,) * size, logp), pending, policy)
         logp = canvas.logp
         settled, pending = [*settled, *before_end(canvas.ids)], list(canvas.ids)
-        if EOS in canvas.ids or len(settled) >= job.limit:
+        if EOS in canvas.ids or len(settled) >= limit:
             break
     return (yield from _mend_fill(job, cache, Canvas(tuple(settled), (), logp), policy, len(lead.settled)))
 
 
 def _denoise(
-    canvas: Canvas, pending: Sequence[int], policy: Policy, banned: dict[int, set[int]] | None = None
+    canvas: Canvas,
+    pending: Sequence[int],
+    policy: Policy,
+    banned: dict[int, set[int]] | None = None,
+    fixed: int = 0,
 ) -> Decoder:
-    """Steps until no mask is left before the first `<eos>`; `pending` clean tokens go with the first."""
+    """Steps until no mask is left before the first `<eos>`; `pending` clean tokens go with the first. The `fixed`
+    first tokens of the canvas are not changed."""
     seen = {canvas.ids}
     while policy.edits_visible or not canvas.is_finished:
         live = min(len(before_end(canvas.ids)) + 1, len(canvas.ids))  # what follows the end cannot matter
-        positions = [i for i in range(live) if policy.edits_visible or canvas.ids[i] == MASK]
+        positions = [i for i in range(fixed, live) if policy.edits_visible or canvas.ids[i] == MASK]
         found = yield Forward(
             "denoise", pending, canvas.ids, [len(pending) + i for i in positions], canvas, "fill"
         )
@@ -182,7 +190,7 @@ def _mend_fill(job: Job, cache: KVCache, done: Canvas, policy: Policy, lead: int
         for i in bad:
             banned.setdefault(i, set()).add(tokens[i])
         ids = (*(MASK if i in bad else t for i, t in enumerate(tokens)), EOS)
-        canvas = yield from _denoise(Canvas((), ids, done.logp), (), policy, banned)
+        canvas = yield from _denoise(Canvas((), ids, done.logp), (), policy, banned, lead)
         done = Canvas(tuple(before_end(canvas.ids)), (), canvas.logp)
     return done
 

@@ -1,7 +1,7 @@
 """Asking again: a refactoring whose places can be told is repeated on its own outcome while places are left.
 
 Where many places stand close together a network changes some of them in one reading and more when it sees those done.
-Only for refactorings with a contract (`model/editing/scope.py`): it keeps a second reading from undoing the first.
+Only for refactorings with a contract (`model/editing/scope.py`): what one reading wrote holds no place for the next.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from model.editing.edit import Edit, apply, compose, origin
+from model.editing.edit import apply, compose, origin
 from model.editing.source import Span
 from model.request import Cost, Frame, Progress, Proposal, Refactor, Request, Run
 
@@ -28,6 +28,7 @@ class Passes:
         self._count = 1
         self._ended = Proposal("unchanged")
         self._numbers: dict[Span, int] = {}
+        self._last: list[Frame] = []
 
     def step(self) -> bool:
         return self._run.step() or (self._count < _MOST and self._begin_again() and self._run.step())
@@ -36,8 +37,9 @@ class Passes:
         found = self._run.proposal()
         if found.status != "offered":
             return False
+        self._last += self._frames()
         self._ended, self._progress = self._joined(found), self.progress
-        self._now = _applied(found.edits, self._now)
+        self._now = _applied(found, self._now)
         self._run.close()
         self._run = self._start(self._now)
         self._count += 1
@@ -63,6 +65,10 @@ class Passes:
 
     def frames(self) -> Sequence[Frame]:
         """A region keeps its number, so that a later reading is shown in the place of an earlier one."""
+        found, self._last = [*self._last, *self._frames()], []
+        return found
+
+    def _frames(self) -> list[Frame]:
         found = [replace(frame, span=origin(frame.span, self._ended.edits)) for frame in self._run.frames()]
         return [replace(f, number=self._numbers.setdefault(f.span, len(self._numbers))) for f in found]
 
@@ -78,12 +84,14 @@ class Passes:
         return self._run.progress if self._count == 1 else self._progress
 
 
-def _applied(edits: Sequence[Edit], request: Request) -> Request:
-    """The request for the text that `edits` make."""
+def _applied(found: Proposal, request: Request) -> Request:
+    """The request for the text that an answer makes."""
     task, document = request.task, request.document
     if isinstance(task, Refactor) and task.span is not None:
-        grown = sum(len(edit.new) - len(edit.span) for edit in edits)
-        task = replace(task, span=Span(task.span.start, task.span.end + grown))
-    return replace(
-        request, task=task, document=replace(document, text=apply(edits, document.text), tree=None)
-    )
+        # The regions may reach beyond what was selected, to whole lines.
+        start = min(task.span.start, *(region.start for region in found.regions))
+        end = max(task.span.end, *(region.end for region in found.regions))
+        grown = sum(len(edit.new) - len(edit.span) for edit in found.edits)
+        task = replace(task, span=Span(start, end + grown))
+    text = apply(found.edits, document.text)
+    return replace(request, task=task, document=replace(document, text=text, tree=None))

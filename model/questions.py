@@ -22,6 +22,7 @@ from model.editing.source import LineIndex, Span
 from model.editing.syntax import SyntaxTree
 from model.editing.trim import opens_block
 from model.healing import Lead, word_at_end
+from model.instructions import is_alike, overlap
 from model.request import Complete, Document, Fill, Fix, Refactor, Request, completion_at
 from model.tokenizer import EOR, EOS, Tokenizer
 
@@ -32,9 +33,6 @@ _LISTED = 6
 """Refactorings that a message names."""
 _CONTROLS = 24
 """Room for a prompt's control tokens and the masks of one label."""
-_INSTRUCTION_WORD = re.compile(r"\w+|[=!]=")
-_PLACEHOLDER = re.compile(r"\{\w+\}")
-_MORE_WORDS = 2
 _HAS_CODE = re.compile(r"\w")
 
 
@@ -204,7 +202,7 @@ class Reader:
         view, around = self._context(request, region, tree, room, 1.0, task.start_with, word)
         ids = prompt.fill_prompt(around, self.tokenizer.encode(view.rest.of(text)))
         lead = Lead(self.tokenizer, word.encode())
-        return Question(region, "", ids, None, limit + self.tokenizer.count(word), lead, len(task.start_with))
+        return Question(region, "", ids, None, limit, lead, len(task.start_with))
 
     def _edit(
         self, request: Request, task: Fix | Refactor, region: EditRegion, tree: SyntaxTree | None
@@ -273,25 +271,6 @@ def _holes(task: Fill, length: int) -> list[EditRegion]:
     if any(a.end > b.start or a == b for a, b in pairwise(spans)):
         raise DeclinedError("the marked spans overlap; mark them apart")
     return [EditRegion(span, "hole") for span in spans]
-
-
-def is_alike(asked: str, phrase: str) -> bool:
-    """Whether two instructions share at least half of their words. Where `phrase` has `{placeholders}`, all of
-    its own words have to be there, and about as many more as it has placeholders."""
-    left, right = _words(asked), _words(phrase)
-    if names := len(_PLACEHOLDER.findall(phrase)):
-        return right <= left and names <= len(left - right) <= names + _MORE_WORDS
-    return overlap(asked, phrase) >= 0.5
-
-
-def overlap(asked: str, phrase: str) -> float:
-    """The share of common words among all words of two instructions."""
-    left, right = _words(asked), _words(phrase)
-    return len(left & right) / len(left | right) if left | right else 0.0
-
-
-def _words(instruction: str) -> set[str]:
-    return set(_INSTRUCTION_WORD.findall(_PLACEHOLDER.sub("", instruction).lower()))
 
 
 def _without_mark(region: EditRegion, text: str) -> EditRegion:

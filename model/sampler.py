@@ -34,6 +34,12 @@ class Lane:
     asked: Forward | None = None
     found: Candidates | None = None
 
+    @property
+    def tokens(self) -> int:
+        """Text tokens of the answer so far, without those that only spell its lead."""
+        known = self.job.lead.count(self.canvas.tokens) if self.job.lead is not None else 0
+        return count_text(self.canvas.tokens) - known
+
     def send(self, found: Candidates | None) -> None:
         """Hand over what the network said (None at first) and take the next wish."""
         self.asked, self.found = self.wish, found
@@ -77,7 +83,7 @@ class Run:
     @property
     def tokens(self) -> int:
         """Text tokens of the answers so far."""
-        return sum(count_text(lane.canvas.tokens) for lane in self.lanes)
+        return sum(lane.tokens for lane in self.lanes)
 
     def step(self) -> bool:
         """One forward; whether there is more to do."""
@@ -144,4 +150,5 @@ class Run:
 
 def capacity(job: Job) -> int:
     """Cache rows that decoding `job` can need: the prompt and every token that is ever committed or drafted."""
-    return len(job.prompt) + job.limit + 2 * job.block + len(job.source or ()) + 1
+    lead = len(job.lead.text) if job.lead is not None else 0  # it may be spelt byte by byte
+    return len(job.prompt) + lead + job.limit + 2 * job.block + len(job.source or ()) + 1

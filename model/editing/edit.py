@@ -164,8 +164,9 @@ def compose(first: Sequence[Edit], second: Sequence[Edit], text: str) -> tuple[E
         inside = [
             Edit(e.start - whole.start, e.end - whole.start, e.new) for e in second if whole.covers(e.span)
         ]
-        old = origin(whole, first)
-        found.append(Edit(old.start, old.end, apply(inside, whole.of(between))))
+        old, new = origin(whole, first), apply(inside, whole.of(between))
+        if new != old.of(text):
+            found.append(Edit(old.start, old.end, new))
     return tuple(found)
 
 

@@ -17,7 +17,9 @@ _FEW = 3  # characters behind the cursor that do not stand in a completion's way
 _TAB = 4
 _LONGEST = 2000
 """Characters in which loops are looked for."""
-_LOOP = re.compile(r"(?P<unit>\S.{1,40}?)(?P=unit){3,}", re.DOTALL)
+_LOOP = re.compile(r"(?P<unit>\S.{1,40}?)(?P=unit){3,}\Z", re.DOTALL)
+_CHAIN = re.compile(r"\b(?P<unit>[^\W\d]\w{0,40})(?:\.(?P=unit)){3,}")
+_MARK = re.compile(r"\W")
 _LETTER = re.compile(r"[^\W\d]")
 
 
@@ -51,14 +53,26 @@ def trim(suggestion: str, around: Around, multiline: bool, language: str | None)
     before, rest, after = around.before, around.rest, around.after
     if repeats_following(suggestion, after) or repeats_above(before + suggestion, around.above):
         return ""
-    if before.endswith((" ", "\t")) and before.strip():
-        suggestion = suggestion.lstrip(" \t")
+    if before.endswith(" ") and before.strip() and re.match(r" [^ #]", suggestion):
+        suggestion = suggestion[1:]
     first = suggestion.partition("\n")[0]
     if not multiline or (before.strip() and not opens_block(before + first, language)):
         suggestion = first
     suggestion = cut_dedent(cut_repetition(suggestion), before)
     suggestion = cut_overlap(suggestion, rest, after).rstrip()
+    if _makes_no_word(suggestion, around):
+        return ""
     return suggestion if suggestion.strip() else ""
+
+
+def _makes_no_word(suggestion: str, around: Around) -> bool:
+    """Whether the suggestion's end and the rest of the word at the cursor make a word that stands nowhere near."""
+    behind = re.match(r"\w+", around.rest)
+    end = re.search(r"\w+\Z", around.before + suggestion)
+    if behind is None or end is None:
+        return False
+    word = re.escape(end[0] + behind[0])
+    return not any(re.search(rf"\b{word}\b", text) for text in (around.above, around.before, around.after))
 
 
 def opens_block(line: str, language: str | None) -> bool:
@@ -94,7 +108,8 @@ def _indent(line: str) -> int:
 
 
 def cut_repetition(suggestion: str) -> str:
-    """Keep the first round of a loop: of lines that come three times at the end, of text four times anywhere."""
+    """Keep the first round of a loop: of lines that come three times at the end, of text four times at the end, of an
+    attribute of itself four times anywhere."""
     lines = suggestion.rstrip().split("\n")
     for length in range(1, len(lines) // 3 + 1):
         unit = lines[-length:]
@@ -103,9 +118,11 @@ def cut_repetition(suggestion: str) -> str:
             rounds += 1
         if rounds >= 3 and any(re.search(r"\w", line) for line in unit):
             return "\n".join(lines[: len(lines) - length * (rounds - 1)])
-    for match in _LOOP.finditer(suggestion[:_LONGEST]):
-        if _LETTER.search(match["unit"]):  # a row of equal numbers is data
-            return suggestion[: match.start()] + match["unit"]
+    if chain := _CHAIN.search(suggestion[:_LONGEST]):
+        return suggestion[: chain.end("unit")]
+    match = _LOOP.search(suggestion, max(0, len(suggestion) - 400))
+    if match and _LETTER.search(match["unit"]) and _MARK.search(match["unit"]):  # 0xFFFFFFFF is data
+        return suggestion[: match.start()] + match["unit"]
     return suggestion
 
 

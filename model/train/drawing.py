@@ -15,7 +15,7 @@ import numpy as np
 
 from model.editing.source import Span
 from model.editing.syntax import parse
-from model.questions import is_alike
+from model.instructions import is_alike
 from model.train.refactorings.catalogue import REFACTORINGS
 from model.train.refactorings.codemods import CODEMODS
 from model.train.refactorings.pairs import PlacedPair

@@ -47,8 +47,8 @@ def test_nothing_to_complete_is_unchanged(built: Built) -> None:
 
 @pytest.mark.parametrize("cursor", [-5, 6, 7, 10_000])
 def test_a_position_past_the_end_is_the_end(built: Built, cursor: int) -> None:
-    proposal = ask(built(complete="y"), "x = 1\n", Complete(cursor))
-    assert apply(proposal.edits, "x = 1\n") in ("yx = 1\n", "x = 1\ny")
+    proposal = ask(built(complete="y = ("), "x = 1\n", Complete(cursor, asked=True), language=None)
+    assert apply(proposal.edits, "x = 1\n") in ("y = (x = 1\n", "x = 1\ny = (")
     assert proposal.status == "offered"
 
 

@@ -144,9 +144,36 @@ def test_places_that_are_left_are_read_again(built: Built) -> None:
     once = built(lambda old: old.replace("==", "is"), decoding=known)
     assert proposal.edits == ask(once, text, Refactor("use is None")).edits
     assert len(proposal.regions) == 3
+    selected = Span(text.index("return"), text.index("return"))  # a place stands for its line
+    assert apply(ask(engine, text, Refactor("use is None", selected)).edits, text) == text.replace(
+        "==", "is", 2
+    )
     selected = Span(0, len(functions[0]))
     some = ask(engine, text, Refactor("use is None", selected))
     assert apply(some.edits, text) == text.replace("==", "is", 2)
+
+
+def test_comments_and_strings_are_no_code(built: Built) -> None:
+    text = 'def f(x):\n    y = "x == None"\n    return x == None  # == None\n'
+    known = replace(DEFAULTS, instructions=(replace(IS_NONE, sign="== None", becomes="== None => is None"),))
+    engine = built(lambda old: old.replace("==", "is"), decoding=known)
+    wanted = text.replace("return x ==", "return x is")
+    assert apply(ask(engine, text, Refactor("use is None")).edits, text) == wanted
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "do not use is None instead of == None",
+        "use == None instead of is None",
+        "replace is None with == None",
+    ],
+)
+def test_the_opposite_is_not_what_is_known(built: Built, words: str) -> None:
+    known = (Instruction(("Use `is None` instead of `== None`", "Replace == None with is None"), 0.9),)
+    engine = built(lambda old: old.replace("==", "is"), decoding=replace(DEFAULTS, instructions=known))
+    assert ask(engine, "def f(x):\n    return x == None\n", Refactor(words)).status == "declined"
+    assert engine.known(Refactor("replace == None by is None")) == known[0]
 
 
 def test_another_reading_is_shown_in_the_place_of_the_first(built: Built) -> None:
@@ -161,6 +188,8 @@ def test_another_reading_is_shown_in_the_place_of_the_first(built: Built) -> Non
         costs.append(run.cost().forwards)
     frames += run.frames()
     assert {(f.number, f.span.of(text)) for f in frames} == {(0, text[text.index("def") : -1])}
+    assert frames[-1].is_finished
+    assert sum(frame.is_finished for frame in frames) >= 2, "each reading has its end"
     assert costs == sorted(costs)
     assert run.progress.done == run.progress.total
     assert run.proposal().cost.forwards == run.cost().forwards >= 3

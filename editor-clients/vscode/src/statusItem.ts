@@ -38,6 +38,7 @@ export function createStatusItem(server: Server): vscode.Disposable {
     item,
     server.onDidChangeState(update),
     vscode.window.onDidChangeActiveTextEditor(look),
+    vscode.workspace.onDidOpenTextDocument(look), // a document whose language is changed is opened anew
     vscode.workspace.onDidSaveTextDocument((saved) => saved === document && look()),
     vscode.workspace.onDidChangeConfiguration((event) => event.affectsConfiguration('redraft') && look()),
   );

@@ -172,6 +172,19 @@ def test_an_origin_has_everything_outside_it_in_common(data: st.DataObject) -> N
     start, end = sorted((data.draw(st.integers(0, len(after))), data.draw(st.integers(0, len(after)))))
     old = origin(Span(start, end), edits)
     inside = [e for e in edits if old.covers(e.span)]
+    before, behind = (Span(0, old.start), Span(old.end, len(text)))
+    head = apply([e for e in edits if e not in inside and before.covers(e.span)], before.of(text))
+    tail = [e for e in edits if e not in inside and behind.covers(e.span)]
+    shifted = [Edit(e.start - old.end, e.end - old.end, e.new) for e in tail]
+    assert len(inside) + len(tail) + sum(before.covers(e.span) and e not in inside for e in edits) == len(
+        edits
+    )
+    assert after.startswith(head)
+    assert after.endswith(apply(shifted, behind.of(text)))
+    assert len(head) <= start
+    assert len(after) - len(apply(shifted, behind.of(text))) >= end
+    if not edits:
+        assert (old.start, old.end) == (start, end)
     assert after[start:end] in apply(
         [Edit(e.start - old.start, e.end - old.start, e.new) for e in inside], old.of(text)
     )

@@ -64,7 +64,14 @@ def test_a_loop_keeps_its_first_round() -> None:
     assert cut_repetition("a = 1\nb = 2\nb = 2\nb = 2") == "a = 1\nb = 2"
     assert cut_repetition("f(1)\ng(2)\nf(1)\ng(2)\nf(1)\ng(2)") == "f(1)\ng(2)"
     assert cut_repetition("x = foo, foo, foo, foo, foo, ") == "x = foo, "
-    assert cut_repetition("path.path.path.path.pathpath.x") == "path."
+    assert cut_repetition("x = path.path.path.path.pathpath.x") == "x = path"
+    for data in (
+        "mask = 0xFFFFFFFF & x",
+        "0xFFFFFFFF",
+        "(None, None, None, None, None)",
+        'unpack("<IIIIIIII", d)',
+    ):
+        assert cut_repetition(data) == data
     assert cut_repetition("f(0, 0, 0, 0, 0)\ng(1)") == "f(0, 0, 0, 0, 0)\ng(1)"
     assert cut_repetition("b = 2\nb = 2") == "b = 2\nb = 2"
     assert cut_repetition("# --------------------------------") == "# --------------------------------"
@@ -81,6 +88,13 @@ def test_the_lines_above_are_not_suggested_again() -> None:
 def test_a_space_that_stands_there_is_not_doubled() -> None:
     assert trim(" None", Around("", "if x is ", ":", ""), True, "python") == "None"
     assert trim(" None", Around("", "if x is", ":", ""), True, "python") == " None"
+    assert trim(" # why", Around("", "x = 1 ", "", ""), True, "python") == " # why"
+
+
+def test_a_word_that_stands_there_is_left_whole() -> None:
+    assert trim("th", Around("", "self.pa", "th = path", ""), True, "python") == ""
+    assert trim("wer", Around("", "def lo", "ad(self):", ""), True, "python") == ""
+    assert trim("sul", Around("result = 1\n", "print(re", "t)", ""), True, "python") == "sul"
 
 
 def test_the_last_line_of_an_unfinished_suggestion_is_left_out() -> None:
