@@ -16,6 +16,7 @@ from model.editing.line_ends import normalise, restore
 from model.editing.scope import Scope
 from model.editing.source import LineIndex, Span
 from model.editing.syntax import SyntaxTree
+from model.editing.tabs import tabbed
 from model.editing.trim import Around, trim, without_last_line
 from model.editing.verify import Verdict, judge
 from model.questions import Question
@@ -46,6 +47,8 @@ class Writer:
         if not new.startswith(question.lead_text):
             return ()  # it stopped before the cursor
         new = new.removeprefix(question.lead_text)
+        if question.is_tabbed:
+            new = tabbed(new)
         if hole := completion_at(self.request.task, span):
             new = self._completion(hole, span, new if is_whole else without_last_line(new))
             return (Edit(span.start, span.end, new),) if new and new != span.of(text) else ()
@@ -82,9 +85,9 @@ class Writer:
         return judge(self.request.document.text, self.tree, edits, regions)
 
     def inspector(self, question: Question) -> Inspect | None:
-        """A function from an answer's tokens to those under new syntax errors; None without a grammar, and
-        where the scope keeps them out."""
-        if self.tree is None or self.scope is not None:
+        """A function from an answer's tokens to those under new syntax errors; None without a grammar, where the
+        scope keeps them out, and where the answer's places are not the file's."""
+        if self.tree is None or self.scope is not None or question.is_tabbed:
             return None
 
         def inspect(tokens: Sequence[int]) -> Sequence[int]:

@@ -20,6 +20,7 @@ from model.editing.line_ends import normalise
 from model.editing.region import EditRegion
 from model.editing.source import LineIndex, Span
 from model.editing.syntax import SyntaxTree
+from model.editing.tabs import is_tabbed, spaced
 from model.editing.trim import opens_block
 from model.healing import Lead, word_at_end
 from model.instructions import is_alike, overlap
@@ -51,6 +52,8 @@ class Question:
     limit: int
     lead: Lead | None = None
     """What a fill's answer begins with though it stands before the hole (`model/healing.py`)."""
+    is_tabbed: bool = False
+    """Whether tabs were written as spaces (`model/editing/tabs.py`)."""
     typed: int = 0
     """Characters that will stand before the answer and are not in the document: of a selected item."""
 
@@ -202,7 +205,7 @@ class Reader:
         view, around = self._context(request, region, tree, room, 1.0, task.start_with, word)
         ids = prompt.fill_prompt(around, self.tokenizer.encode(view.rest.of(text)))
         lead = Lead(self.tokenizer, word.encode())
-        return Question(region, "", ids, None, limit, lead, len(task.start_with))
+        return Question(region, "", ids, None, limit, lead, typed=len(task.start_with))
 
     def _edit(
         self, request: Request, task: Fix | Refactor, region: EditRegion, tree: SyntaxTree | None
@@ -211,16 +214,17 @@ class Reader:
         old = normalise(region.span.of(request.document.text))
         if len(old) > 16 * self.config.region_limit or not self.tokenizer.can_represent(old):
             return None
-        source = encode(old)
+        tabs = is_tabbed(old)
+        source = encode(spaced(old) if tabs else old)
         limit = len(source) + self.config.block
         words = encode(normalise(task.message if isinstance(task, Fix) else task.instruction))[:_MAX_WORDS]
         # The region stands in the prompt and once more, with room to grow, in the canvas.
         room = self.config.context - 2 * len(source) - limit - len(words) - _CONTROLS
         if not source or len(source) > self.config.region_limit or room < 0:
             return None
-        _, around = self._context(request, region, tree, room, 0.5)
+        _, around = self._context(request, region, tree, room, 0.5, tabs=tabs)
         write = prompt.fix_prompt if isinstance(task, Fix) else prompt.refactor_prompt
-        return Question(region, old, write(around, source, words), source, limit)
+        return Question(region, old, write(around, source, words), source, limit, is_tabbed=tabs)
 
     def _context(
         self,
@@ -231,6 +235,7 @@ class Reader:
         share: float,
         typed: str = "",
         word: str = "",
+        tabs: bool = False,
     ) -> tuple[Window, prompt.Context]:
         """What surrounds a region, `typed` before it and without the `word` that this ends with: `share` of the
         checkpoint's budgets, less where `room` is less."""
@@ -243,9 +248,10 @@ class Reader:
         budget = int(scale * decoding.sections)
         budgets = Budgets(imports=budget, snippets=budget, diagnostics=0)
         extra = sections(text, view, self.tokenizer.count, around, tree, budgets) if budget else ()
+        written: Callable[[str], str] = spaced if tabs else str
         return view, prompt.Context(
-            prefix=encode(normalise(view.prefix.of(text) + typed).removesuffix(word)),
-            suffix=encode(normalise(view.suffix.of(text))),
+            prefix=encode(written(normalise(view.prefix.of(text) + typed).removesuffix(word))),
+            suffix=encode(written(normalise(view.suffix.of(text)))),
             sections=tuple(encode(normalise(s.text)) for s in extra),
         )
 

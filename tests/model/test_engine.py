@@ -103,11 +103,11 @@ def test_a_last_line_without_an_end_gets_none(built: Built) -> None:
 
 def test_tabs_are_kept_and_spaces_do_not_come_in(built: Built) -> None:
     text = "def f():\n\tx = 1\n\treturn x\n"
-    good = built(lambda old: old.replace("\tx = 1\n", "\tx = 1\n\ty = 2\n"))
+    good = built(lambda old: old.replace("    x = 1\n", "    x = 1\n    y = 2\n"))
     assert outcome(ask(good, text, Fix(at(text, "return"))), text) == text.replace(
         "x = 1\n", "x = 1\n\ty = 2\n"
     )
-    bad = built(lambda old: old.replace("\treturn x", "    return x"))
+    bad = built(lambda old: old.replace("    return x", "   return x"))
     assert ask(bad, text, Fix(at(text, "return"))).status == "rejected"
 
 

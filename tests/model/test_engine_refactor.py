@@ -153,6 +153,19 @@ def test_places_that_are_left_are_read_again(built: Built) -> None:
     assert apply(some.edits, text) == text.replace("==", "is", 2)
 
 
+def test_tabs_are_spaces_for_the_model_and_tabs_in_the_file(built: Built) -> None:
+    seen: list[str] = []
+
+    def rewrite(old: str) -> str:
+        seen.append(old)
+        return old.replace("return 2", "y = 3\n    return y")
+
+    text = "def f(x):\n\tif x:\n\t\treturn 1\n\treturn 2\n"
+    proposal = ask(built(rewrite), text, Refactor("x", Span(0, len(text))))
+    assert "\t" not in seen[0]
+    assert outcome(proposal, text) == text.replace("return 2", "y = 3\n\treturn y")
+
+
 def test_comments_and_strings_are_no_code(built: Built) -> None:
     text = 'def f(x):\n    y = "x == None"\n    return x == None  # == None\n'
     known = replace(DEFAULTS, instructions=(replace(IS_NONE, sign="== None", becomes="== None => is None"),))
