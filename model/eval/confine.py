@@ -55,7 +55,7 @@ def enter_namespaces(job: dict[str, Any]) -> None:
     _mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, size)
     for path in job["visible"]:
         _show(path, root)
-    os.mkdir(f"{root}/tmp")
+    os.makedirs(f"{root}/tmp", exist_ok=True)  # what is shown may lie in it
     os.chmod(f"{root}/tmp", 0o1777)
     os.chdir(root)
     os.mkdir("old")

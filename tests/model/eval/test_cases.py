@@ -58,7 +58,8 @@ def test_broken_functions_hold_one_slip_at_the_cursor(drawn) -> None:
     for case in drawn["broken"]:
         assert case.kind in SLIPS
         edits = minimal_edits(case.request.document.text, case.truth)
-        assert all(abs(e.start - case.request.task.span.start) < 40 for e in edits)
+        # A doubled line may as well be the one above: a line is 120 characters at most.
+        assert all(abs(e.start - case.request.task.span.start) < 130 for e in edits)
 
 
 def test_the_same_seed_draws_the_same_cases(drawn) -> None:
