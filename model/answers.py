@@ -72,8 +72,7 @@ class Writer:
         line = lines.line(lines.line_at(span.start))
         before = text[line.start : span.start] + task.start_with
         rest = text[span.end : lines.line(lines.line_at(span.end)).end]
-        start = lines.line(lines.line_at(span.start)).start
-        above = normalise(text[max(0, start - 4000) : start])
+        above = normalise(text[max(0, line.start - 4000) : line.start])
         after = normalise(text[lines.full_line(lines.line_at(span.end)).end :][:4000])
         around = Around(above, before, rest, after)
         kept = trim(new, around, task.multiline, self.request.document.language)

@@ -28,6 +28,7 @@ from model.editing.edit import Edit
 from model.editing.region import EditRegion
 from model.editing.source import LineIndex
 from model.editing.syntax import try_parse
+from model.editing.tabs import tabbed_pieces
 from model.passes import Passes
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import DeclinedError, Question, Reader
@@ -189,7 +190,8 @@ class EngineRun:
     def frames(self) -> list[Frame]:
         """What has changed on the canvases since the last call, for clients that watch."""
         regions = [question.shown for question in self._questions]
-        return self._watcher.frames(list(zip(regions, self._sampler.lanes, strict=False)))
+        found = self._watcher.frames(list(zip(regions, self._sampler.lanes, strict=False)))
+        return [_with_tabs(f) if self._questions[f.number].is_tabbed else f for f in found]
 
     @property
     def progress(self) -> Progress:
@@ -259,6 +261,15 @@ class EngineRun:
         if self._tree is None:
             notes.append("syntax not checked: no grammar")
         return notes
+
+
+def _with_tabs(frame: Frame) -> Frame:
+    """A canvas as the file would have it, whose tabs the model was shown as spaces."""
+    texts = tabbed_pieces(cell.text for cell in frame.cells)
+    return replace(
+        frame,
+        cells=tuple(replace(cell, text=text) for cell, text in zip(frame.cells, texts, strict=True)),
+    )
 
 
 def _parts(count: int) -> str:

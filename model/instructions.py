@@ -9,8 +9,8 @@ _PLACEHOLDER = re.compile(r"\{\w+\}")
 _MORE_WORDS = 2
 _NEGATED = re.compile(r"\b(?:do not|don'?t|never|avoid|stop|undo|revert)\b", re.IGNORECASE)
 _SIDES = (
-    (re.compile(r"(?P<new>.*)\b(?:instead of|over|rather than)\b(?P<old>.*)", re.IGNORECASE | re.DOTALL)),
-    (re.compile(r"(?P<old>.*?)\b(?:with|by|to|as)\b(?P<new>.*)", re.IGNORECASE | re.DOTALL)),
+    re.compile(r"(?P<new>.*)\b(?:instead of|over|rather than)\b(?P<old>.*)", re.IGNORECASE | re.DOTALL),
+    re.compile(r"(?P<old>.*?)\b(?:with|by|to|as)\b(?P<new>.*)", re.IGNORECASE | re.DOTALL),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _WIDTH = 4
 _INDENT = re.compile(r"(?m)^[ \t]+")
@@ -27,3 +28,14 @@ def tabbed(text: str) -> str:
         return "\t" * (columns // _WIDTH) + " " * (columns % _WIDTH)
 
     return _INDENT.sub(with_tabs, text)
+
+
+def tabbed_pieces(pieces: Iterable[str]) -> list[str]:
+    """As `tabbed`, of a text in pieces, each by itself: what a piece leaves over of an indentation stays."""
+    found: list[str] = []
+    is_indent = True
+    for piece in pieces:
+        found.append(tabbed(piece) if is_indent else tabbed("\0" + piece)[1:])
+        _, line_break, tail = piece.rpartition("\n")
+        is_indent = (is_indent or bool(line_break)) and not tail.strip(" \t")
+    return found

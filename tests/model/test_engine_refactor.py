@@ -161,8 +161,14 @@ def test_tabs_are_spaces_for_the_model_and_tabs_in_the_file(built: Built) -> Non
         return old.replace("return 2", "y = 3\n    return y")
 
     text = "def f(x):\n\tif x:\n\t\treturn 1\n\treturn 2\n"
-    proposal = ask(built(rewrite), text, Refactor("x", Span(0, len(text))))
+    engine = built(rewrite)
+    proposal = ask(engine, text, Refactor("x", Span(0, len(text))))
     assert "\t" not in seen[0]
+    run = engine.start(Request(Document(text, "python"), Refactor("x", Span(0, len(text)))))
+    while run.step():
+        pass
+    shown = "".join(cell.text for cell in run.frames()[-1].cells)
+    assert shown.rstrip("\n") == text.replace("return 2", "y = 3\n\treturn y").rstrip("\n")
     assert outcome(proposal, text) == text.replace("return 2", "y = 3\n\treturn y")
 
 

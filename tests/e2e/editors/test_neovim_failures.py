@@ -6,10 +6,20 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
-from .neovim import BROKEN, MENDED, VERSIONS
+from .neovim import BROKEN, MENDED, VERSIONS, Neovim
+
+
+def said_once(nvim: Neovim, path: Path) -> str:
+    """What is said when a file is opened that no server comes for, and no more in a while."""
+    nvim.open(path, "x = 1\n", attached=False)
+    nvim.until(nvim.heard, "it says so")
+    nvim.wait(300)
+    (heard,) = nvim.heard()
+    return heard
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -26,10 +36,7 @@ def test_no_server_is_said_once(start, tmp_path, version):
 
 def test_a_program_that_does_not_start_is_said_once(start, tmp_path):
     nvim = start(cmd=[sys.executable, "-I", "-c", "import sys; sys.exit('no such module')"])
-    nvim.open(tmp_path / "a.py", "x = 1\n", attached=False)
-    nvim.until(nvim.heard, "it says so")
-    nvim.wait(300)
-    (heard,) = nvim.heard()
+    heard = said_once(nvim, tmp_path / "a.py")
     assert "could not be started (exit code 1)" in heard
 
 
@@ -93,10 +100,7 @@ def test_crashing_in_a_loop_ends_with_one_message(start, tmp_path):
 
 def test_an_old_server_is_named(start, tmp_path):
     nvim = start(cmd=[sys.executable, "-I", "-c", STUB, "{}"])
-    nvim.open(tmp_path / "a.py", "x = 1\n", attached=False)
-    nvim.until(nvim.heard, "it says so")
-    nvim.wait(300)
-    (heard,) = nvim.heard()
+    heard = said_once(nvim, tmp_path / "a.py")
     assert "0.0.1) is older than this plugin needs" in heard
 
 
