@@ -6,6 +6,7 @@ Each subcommand lives in `commands/`. Those of parts that are not installed are 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -46,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except UsageError as error:
+        if getattr(arguments, "json", False):
+            print(json.dumps({"error": str(error)}))
         print(f"redraft: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

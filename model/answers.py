@@ -66,6 +66,19 @@ class Writer:
         tree = self.tree
         return tuple(e for e in edits if tree is None or not tree.in_comment_or_string(span.start + e.start))
 
+    def places_left(self, regions: Sequence[Span], edits: Sequence[Edit]) -> int:
+        """Places of a refactoring with a contract that stay as they are; 0 where they cannot be told."""
+        if self.scope is None:
+            return 0
+        text, tree = self.request.document.text, self.tree
+        found = [
+            Span(region.start + place.start(), region.start + place.end())
+            for region in regions
+            for place in self.scope.places(region.of(text))
+        ]
+        code = [place for place in found if tree is None or not tree.in_comment_or_string(place.start)]
+        return sum(not any(e.start <= place.end and place.start <= e.end for e in edits) for place in code)
+
     def _completion(self, task: Complete, span: Span, new: str) -> str:
         text = self.request.document.text
         lines = LineIndex(text)

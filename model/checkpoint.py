@@ -46,10 +46,14 @@ class Instruction:
             except re.error as error:
                 raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
 
-    @property
-    def scope(self) -> Scope | None:
-        """What alone it may change; None where that is not known."""
-        return Scope(re.compile(self.sign), re.compile(self.becomes, re.DOTALL)) if self.becomes else None
+    def scope_of(self, asked: str, code: str) -> Scope | None:
+        """What alone it may change in `code`; None where that is not known. A phrasing of its own means all of its
+        places, other words those that they name."""
+        if not self.becomes:
+            return None
+        scope = Scope(re.compile(self.sign), re.compile(self.becomes, re.DOTALL))
+        plain = " ".join(asked.split()).lower()
+        return scope if any(plain == each.lower() for each in self.phrasings) else scope.asked(asked, code)
 
     def may_apply(self, code: str) -> bool:
         return re.search(self.sign, code) is not None
@@ -111,14 +115,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     try:
         data = json.loads((folder / "config.json").read_text("utf-8"))
     except OSError as error:
-        raise ModelError(
-            f"no model at {folder}: {error.strerror}; "
-            + (
-                "install Redraft again"
-                if folder == EMBEDDED
-                else "name a checkpoint folder, or none for the embedded model"
-            )
-        ) from error
+        raise ModelError(_missing(folder, error)) from error
     except ValueError as error:
         raise ModelError(
             f"{folder / 'config.json'} is not JSON: {error}; restore or re-export the model"
@@ -144,6 +141,15 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     checkpoint = Checkpoint(folder, config, decoding, data.get("facts", {}))
     check_safetensors(checkpoint.weights)
     return checkpoint
+
+
+def _missing(folder: Path, error: OSError) -> str:
+    todo = "name a checkpoint folder, or none for the embedded model"
+    if folder == EMBEDDED:
+        todo = "install Redraft again"
+    if folder.is_dir() and isinstance(error, FileNotFoundError):
+        return f"{folder} is no model: it has no config.json; {todo}"
+    return f"no model at {folder}: {error.strerror}; {todo}"
 
 
 def write_config(folder: Path, config: ModelConfig, decoding: Decoding, facts: dict[str, Any]) -> None:

@@ -19,13 +19,15 @@ from pathlib import Path
 
 from model.answers import Writer, confidence
 from model.backends.interface import Backend
+from model.backends.load import load_backend
 from model.cache import PrefixStore
 from model.causal import autoregress, look_up, speculate
-from model.checkpoint import EMBEDDED, Checkpoint, Decoding, Instruction, ModelError, open_checkpoint
+from model.checkpoint import EMBEDDED, Decoding, Instruction, ModelError, open_checkpoint
 from model.choices import Mode, style
 from model.decoders import Job, edit, fill
 from model.editing.edit import Edit
 from model.editing.region import EditRegion
+from model.editing.scope import Scope
 from model.editing.source import LineIndex
 from model.editing.syntax import try_parse
 from model.editing.tabs import tabbed_pieces
@@ -99,10 +101,16 @@ class DiffusionEngine:
             return self.styled(request.policy, edits=not is_fill(request.task)).start(
                 replace(request, policy="")
             )
-        known = self.known(request.task)
-        if known is not None and known.scope is not None:
-            return Passes(partial(EngineRun, self), request)
+        if (scope := self._scope(request)) is not None:
+            return Passes(partial(EngineRun, self, scope=scope), request)
         return EngineRun(self, request)
+
+    def _scope(self, request: Request) -> Scope | None:
+        """What alone the refactoring that is asked for may change; None where that is not known."""
+        task, known = request.task, self.known(request.task)
+        if known is None or not isinstance(task, Refactor):
+            return None
+        return known.scope_of(task.instruction, request.document.text)
 
     def propose(
         self,
@@ -135,7 +143,7 @@ class DiffusionEngine:
 class EngineRun:
     """One request on its way. `step` is one forward; `proposal` the best verified answer so far."""
 
-    def __init__(self, engine: DiffusionEngine, request: Request) -> None:
+    def __init__(self, engine: DiffusionEngine, request: Request, scope: Scope | None = None) -> None:
         began = time.perf_counter()
         self._worked = 0.0
         self._declined = ""
@@ -143,10 +151,7 @@ class EngineRun:
         self._request = request
         document = request.document
         self._tree = document.tree or try_parse(document.text, document.language)
-        known = engine.known(request.task)
-        self._writer = Writer(
-            request, self._tree, engine.reader.tokenizer, known.scope if known is not None else None
-        )
+        self._writer = Writer(request, self._tree, engine.reader.tokenizer, scope)
         self._is_fill = is_fill(request.task)
         unasked = isinstance(request.task, Complete) and not request.task.asked
         self._minimum = engine.reader.decoding.min_confidence if unasked else 0.0
@@ -225,7 +230,8 @@ class EngineRun:
             return Proposal("rejected", message="not confident enough", confidence=sure, cost=self.cost())
         spans = [q.region.span for q, _ in usable]
         changed = tuple(span for span in spans if any(span.covers(e.span) for e in edits))
-        note = "; ".join(self._notes(unread=len(self._regions) - self._too_long - len(usable)))
+        unread = len(self._regions) - self._too_long - len(usable)
+        note = "; ".join(self._notes(unread, edits))
         return Proposal("offered", tuple(sorted(edits)), note, sure, self.cost(edits), changed)
 
     def _without_edits(self, reasons: Sequence[str]) -> Proposal:
@@ -234,12 +240,21 @@ class EngineRun:
         if not self._sampler.is_finished:
             return Proposal("stopped", message="out of time", cost=self.cost())
         if not self._questions:
-            limit = self._reader.config.region_limit
-            why = f"every part is longer than {limit} tokens, which is the model's limit, or is not text"
-            return Proposal("declined", message=f"{why}; select a few statements", cost=self.cost())
+            return Proposal("declined", message=self._unreadable(), cost=self.cost())
         nothing = "the model has no suggestion here" if self._is_fill else "the model would change nothing"
-        notes = [nothing, *self._remaining_errors(), *self._notes(unread=0)]
+        notes = [nothing, *self._remaining_errors(), *self._notes()]
         return Proposal("unchanged", message="; ".join(notes), cost=self.cost())
+
+    def _unreadable(self) -> str:
+        text, can_represent = self._request.document.text, self._reader.tokenizer.can_represent
+        if not any(can_represent(region.span.of(text)) for region in self._regions):
+            return (
+                "this has half a character (a lone surrogate), which is not text and would be lost; remove it"
+            )
+        limit = self._reader.config.region_limit
+        return (
+            f"every part is longer than {limit} tokens, which is the model's limit; select a few statements"
+        )
 
     def _remaining_errors(self) -> list[str]:
         """A syntax error in a region that was left alone, for a user who asked to have it fixed."""
@@ -253,9 +268,11 @@ class EngineRun:
         line = LineIndex(self._request.document.text).line_at(errors[0].start) + 1
         return [f"the syntax error in line {line} remains, since it is not sure enough of a repair"]
 
-    def _notes(self, unread: int) -> list[str]:
+    def _notes(self, unread: int = 0, edits: Sequence[Edit] = ()) -> list[str]:
         """What a user should know beside the edits."""
         notes = [f"not reached in time: {_parts(unread)}"] if unread else []
+        if left := self._writer.places_left([region.span for region in self._regions], edits):
+            notes.append(f"left as they are: {left} place{'s' if left > 1 else ''} that look alike")
         if self._too_long:
             notes.append(f"too long for the model and left alone: {_parts(self._too_long)}")
         if self._tree is None:
@@ -297,25 +314,3 @@ def load_engine(
     network = load_backend(checkpoint, backend, device, threads)
     tell("ready", 1.0)
     return DiffusionEngine(network, tokenizer, checkpoint.decoding, mode)
-
-
-def load_backend(checkpoint: Checkpoint, backend: str, device: str, threads: int | None) -> Backend:
-    """The back end of that name on that device; raises ModelError where either is unknown or missing."""
-    if backend not in ("auto", "onnx", "torch"):
-        raise ModelError(f"unknown back end {backend!r}: choose auto, onnx or torch")
-    wants_gpu = device not in ("auto", "cpu")
-    if backend == "onnx" and wants_gpu:
-        raise ModelError(
-            f"the ONNX back end runs on the CPU only; choose backend torch for device {device!r}"
-        )
-    if backend == "torch" or (backend == "auto" and wants_gpu):
-        try:
-            from model.backends.load_torch import load_torch
-        except ImportError as error:
-            raise ModelError(
-                f"the PyTorch back end cannot be imported ({error}); install redraft[gpu] or choose backend onnx"
-            ) from error
-        return load_torch(checkpoint, device)
-    from model.backends.onnx import OnnxBackend
-
-    return OnnxBackend(checkpoint, threads)

@@ -1,17 +1,38 @@
-"""Whether an instruction asks for a refactoring that is known, in other words. Knows no network: plain words."""
+"""Which of the refactorings that a checkpoint knows is asked for, in other words. Knows no network: plain words."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from model.checkpoint import Instruction
 
 _WORD = re.compile(r"\w+|[=!]=")
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 _MORE_WORDS = 2
+_BETWEEN = re.compile(r"[;,.](?=\s|$)|\b(?:and|then)\b|\n", re.IGNORECASE)
 _NEGATED = re.compile(r"\b(?:do not|don'?t|never|avoid|stop|undo|revert)\b", re.IGNORECASE)
 _SIDES = (
     re.compile(r"(?P<new>.*)\b(?:instead of|over|rather than)\b(?P<old>.*)", re.IGNORECASE | re.DOTALL),
     re.compile(r"(?P<old>.*?)\b(?:with|by|to|as)\b(?P<new>.*)", re.IGNORECASE | re.DOTALL),
 )
+
+
+def asked_for(known: Sequence[Instruction], asked: str) -> Instruction | None:
+    """The one of `known` that is most alike; None where none is."""
+    alike = [
+        (overlap(asked, phrase), -number)
+        for number, each in enumerate(known)
+        for phrase in each.phrasings
+        if is_alike(asked, phrase)
+    ]
+    return known[-max(alike)[1]] if alike else None
+
+
+def also_asked_for(known: Sequence[Instruction], chosen: Instruction, asked: str) -> Instruction | None:
+    """Another one of `known` that a part of what is asked is about: to do the chosen one alone would be half of it."""
+    found = (asked_for(known, part) for part in _BETWEEN.split(asked))
+    return next((each for each in found if each not in (None, chosen)), None)
 
 
 def is_alike(asked: str, phrase: str) -> bool:

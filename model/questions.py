@@ -23,7 +23,7 @@ from model.editing.syntax import SyntaxTree
 from model.editing.tabs import is_tabbed, spaced
 from model.editing.trim import opens_block
 from model.healing import Lead, word_at_end
-from model.instructions import is_alike, overlap
+from model.instructions import also_asked_for, asked_for
 from model.request import Complete, Document, Fill, Fix, Refactor, Request, completion_at
 from model.tokenizer import EOR, EOS, Tokenizer
 
@@ -116,13 +116,7 @@ class Reader:
 
     def known(self, instruction: str) -> Instruction | None:
         """The refactoring of this checkpoint's list that is asked for; None for a free instruction."""
-        alike = [
-            (overlap(instruction, phrase), -number)
-            for number, each in enumerate(self.decoding.instructions)
-            for phrase in each.phrasings
-            if is_alike(instruction, phrase)
-        ]
-        return self.decoding.instructions[-max(alike)[1]] if alike else None
+        return asked_for(self.decoding.instructions, instruction)
 
     def _refactored(self, document: Document, task: Refactor, tree: SyntaxTree | None) -> list[EditRegion]:
         words = (
@@ -138,6 +132,10 @@ class Reader:
         pieces = self._pieces(document, task, tree)
         if known is None:
             return pieces
+        if (other := also_asked_for(self.decoding.instructions, known, task.instruction)) is not None:
+            raise DeclinedError(
+                f"one refactoring at a time: {known.phrasings[0]!r}, then {other.phrasings[0]!r}"
+            )
         applying = [piece for piece in pieces if known.may_apply(piece.span.of(document.text))]
         if pieces and not applying:
             raise DeclinedError(f"there is nothing here to do for {known.phrasings[0]!r}")

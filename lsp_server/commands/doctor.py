@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import platform
+import shlex
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -15,18 +17,24 @@ Finding = tuple[bool, str, str]  # whether it is fine, what it is about, what wa
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_engine_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line per finding; 0 if everything that is needed works."""
     findings = [*check_installation(), *check_grammars(), check_model(arguments)]
-    for fine, topic, found in findings:
-        sys.stdout.write(f"{'ok ' if fine else 'BAD'} {topic:<12} {found}\n")
-    command = f"{sys.executable} -I -m lsp_server --stdio"
-    sys.stdout.write(f"\nStart the server from an editor with:\n  {command}\n")
+    is_fine = all(fine for fine, _, _ in findings)
+    command = [sys.executable, "-I", "-m", "lsp_server", "--stdio"]
+    if arguments.json:
+        found = [{"fine": fine, "topic": topic, "found": text} for fine, topic, text in findings]
+        sys.stdout.write(json.dumps({"fine": is_fine, "findings": found, "command": command}) + "\n")
+        return 0 if is_fine else 1
+    for fine, topic, text in findings:
+        sys.stdout.write(f"{'ok ' if fine else 'BAD'} {topic:<12} {text}\n")
+    sys.stdout.write(f"\nStart the server from an editor with:\n  {shlex.join(command)}\n")
     sys.stdout.write("VS Code, Neovim and others: see “Connect your editor” in the README.\n")
-    return 0 if all(fine for fine, _, _ in findings) else 1
+    return 0 if is_fine else 1
 
 
 def check_installation() -> Iterator[Finding]:

@@ -19,9 +19,21 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="", help="a model's folder (default: the one in the box)")
     parser.add_argument("--backend", default="auto", choices=["auto", "onnx", "torch"])
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: the back end's choice)")
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="CPU threads (default: the back end's choice)",
+    )
     # For tests of clients: `--engine fake:steps=5,gate` uses model.fake instead of a network.
     parser.add_argument("--engine", default="", help=argparse.SUPPRESS)
+
+
+def positive(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
 
 
 def options_of(arguments: argparse.Namespace) -> EngineOptions:

@@ -16,6 +16,10 @@ def load_torch(checkpoint: Checkpoint, device: str = "auto") -> TorchBackend:
     """Dequantise onto `device` (`auto`: a GPU if there is one), bf16 on a GPU; raises ModelError."""
     chosen = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        torch.device(chosen)
+    except RuntimeError as error:
+        raise ModelError(f"PyTorch knows no device {chosen!r}; choose auto, cpu, cuda or cuda:1") from error
+    try:
         network = Transformer(checkpoint.config)
         network.load_state_dict(dequantize(load_file(checkpoint.weights), checkpoint.config))
         network = network.to(chosen, torch.bfloat16 if chosen.startswith("cuda") else torch.float32)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model.editing.edit import Edit
 from model.editing.source import LineIndex, Span
@@ -22,14 +22,26 @@ _GROWS = 16
 
 @dataclass(frozen=True)
 class Scope:
-    """`sign` finds a place; `becomes` matches all of `place => new text` where that is right."""
+    """`sign` finds a place; `becomes` matches all of `place => new text` where that is right. Where there are `named`
+    places, only those of their text."""
 
     sign: re.Pattern[str]
     becomes: re.Pattern[str]
+    named: frozenset[str] = frozenset()
+
+    def asked(self, instruction: str, code: str) -> Scope:
+        """This scope for the places of `code` that an instruction names: "{} instead of dict()" is not about `list()`.
+        A name that is not there, as in "`x not in y` for `not x in y`", stands for any."""
+        named = {_plain(place) for place in self.sign.finditer(instruction)}
+        return replace(self, named=frozenset(named & {_plain(place) for place in self.sign.finditer(code)}))
+
+    def places(self, code: str) -> list[re.Match[str]]:
+        """Where it may change something."""
+        return [place for place in self.sign.finditer(code) if not self.named or _plain(place) in self.named]
 
     def allows(self, old: str, new: str) -> bool:
         """Whether `new` is `old` but for places that became what they may."""
-        places = list(self.sign.finditer(old))
+        places = self.places(old)
         ends = [0, *(place.end() for place in places)]
         starts = [*(place.start() for place in places), len(old)]
         first, *others = (old[a:b] for a, b in zip(ends, starts, strict=True))
@@ -56,6 +68,10 @@ class Scope:
             if self.allows(lines.old.of(old), lines.new.of(new))
             for edit in lines.edits
         )
+
+
+def _plain(place: re.Match[str]) -> str:
+    return "".join(place.group().split())
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from model.backends.load import load_backend
 from model.checkpoint import EMBEDDED, open_checkpoint
 from model.choices import described
-from model.engine import DiffusionEngine, ModelError, load_backend
+from model.engine import DiffusionEngine, ModelError
 from model.eval import benchmark, corpus, sandbox
 from model.eval.benchmark import Result
 from model.eval.choices import Loaded

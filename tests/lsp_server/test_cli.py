@@ -71,6 +71,7 @@ def test_json_is_one_object(file, capsys):
         (["fix", "nowhere.py", "--at", "1"], "cannot read nowhere.py"),
         (["fix", "{file}", "--at", "99"], "there is no line 99"),
         (["complete", "{file}", "--at", "1:99"], "no column 99"),
+        (["complete", "{file}", "--at", "1:1", "--engine", "", "--model", "."], "is no model"),
         (["fix", "{file}", "--at", "1", "--engine", "gpt"], "There is no engine"),
         (["fix", "{file}", "--at", "1", "--engine", "fake:fail=broken file"], "broken file"),
     ],
@@ -148,3 +149,35 @@ def test_what_an_answer_cost_is_said_in_one_form(tmp_path, capsys):
 def test_every_subcommand_exists():
     for module, _ in (*SUBCOMMANDS.values(), *FORWARDED.values()):
         assert find_spec(module), module
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fix", "a.py", "--at", "0"],
+        ["fix", "a.py", "--at", "1", "--threads", "-3"],
+        ["doctor", "--threads", "x"],
+    ],
+)
+def test_numbers_count_from_one(capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "is not a whole number from 1" in capsys.readouterr().err
+
+
+def test_a_program_gets_its_mistake_as_json(capsys):
+    assert main(["fix", "nowhere.py", "--at", "1", "--json", *FAKE]) == 1
+    assert "cannot read nowhere.py" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_reports_for_programs(capsys):
+    assert main(["doctor", "--json", *FAKE]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["fine"]
+    assert {"Python", "grammars", "model"} <= {each["topic"] for each in report["findings"]}
+    assert report["command"][-1] == "--stdio"
+    assert main(["models", "info", "--json"]) == 0
+    model = json.loads(capsys.readouterr().out)
+    assert model["files"]["config.json"] > 0
+    assert "Use super() without arguments" in model["refactorings"]

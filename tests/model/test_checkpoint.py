@@ -11,10 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from model.backends.load import load_backend
 from model.backends.load_torch import load_torch
 from model.checkpoint import Decoding, ModelError, open_checkpoint, write_config
 from model.config import ModelConfig
-from model.engine import load_backend, load_engine
+from model.engine import load_engine
 from model.export import export_onnx
 from model.quantize import quantize
 from model.request import Complete, Document, Request
@@ -212,7 +213,7 @@ def test_unknown_back_ends_and_devices(whole: Path) -> None:
         load_backend(checkpoint, "tpu", "auto", None)
     with pytest.raises(ModelError, match=r"ONNX back end runs on the CPU only.*'cuda'"):
         load_backend(checkpoint, "onnx", "cuda", None)
-    with pytest.raises(ModelError, match="cannot be loaded on 'nonsense'"):
+    with pytest.raises(ModelError, match="knows no device 'nonsense'"):
         load_backend(checkpoint, "torch", "nonsense", None)
     if not torch.cuda.is_available():
         with pytest.raises(ModelError, match="cannot be loaded on 'cuda'"):

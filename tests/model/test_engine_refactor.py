@@ -258,3 +258,56 @@ def test_what_holds_no_sign_of_a_refactoring_is_left_alone_unread(built: Built) 
     assert "nothing here to do" in declined.message
     assert engine.refactorings(text) == (IS_NONE.phrasings[0],)
     assert engine.refactorings("x = 1\n") == ()
+
+
+LITERALS = Instruction(
+    ("Use literals for empty collections", "use {} and [] instead of dict() and list()"),
+    0.5,
+    sign=r"\b(?:dict|list)\(\)",
+    becomes=r"dict\(\) => \{\}|list\(\) => \[\]",
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("use literals for empty collections", "x = {}\ny = []\n"),
+        ("use {} and [] instead of dict() and list()", "x = {}\ny = []\n"),
+        ("use {} instead of dict()", "x = {}\ny = list()\n"),
+        ("use literals for empty  collections please", "x = {}\ny = []\n"),
+    ],
+)
+def test_an_instruction_that_names_its_places_is_about_those(built: Built, asked: str, expected: str) -> None:
+    engine = built(
+        lambda old: old.replace("dict()", "{}").replace("list()", "[]"),
+        decoding=replace(DEFAULTS, instructions=(LITERALS,)),
+    )
+    text = "x = dict()\ny = list()\n"
+    assert outcome(ask(engine, text, Refactor(asked)), text) == expected
+
+
+def test_half_of_what_is_asked_is_declined(built: Built) -> None:
+    engine = built(
+        lambda old: old.replace("==", "is"), decoding=replace(DEFAULTS, instructions=(LITERALS, IS_NONE))
+    )
+    text = "def f(x):\n    y = dict()\n    return x == None\n"
+    declined = ask(engine, text, Refactor("compare by identity and use literals for empty collections"))
+    assert declined.status == "declined"
+    assert "one refactoring at a time" in declined.message
+    assert ask(engine, text, Refactor("Please, compare by identity.")).status == "offered"
+
+
+def test_places_that_were_left_are_counted(built: Built) -> None:
+    """Those in code: what looks like one in a comment is none."""
+    known = replace(DEFAULTS, instructions=(replace(IS_NONE, sign="== None", becomes="== None => is None"),))
+    text = "def f(x):\n    # not == None\n    return x == None, y == None, z == None\n"
+    engine = built(lambda old: old.replace("x ==", "x is"), decoding=known)
+    proposal = ask(engine, text, Refactor("use is None"))
+    assert proposal.message == "left as they are: 2 places that look alike"
+    nothing = ask(built(lambda old: old, decoding=known), text, Refactor("use is None"))
+    assert nothing.status == "unchanged"
+    assert "left as they are: 3 places" in nothing.message
+    all_done = ask(
+        built(lambda old: old.replace(" == N", " is N"), decoding=known), text, Refactor("use is None")
+    )
+    assert all_done.message == ""
