@@ -4,6 +4,7 @@ set -eu
 
 name=helix.sh
 dir=${1:?usage: helix.sh DIR}
+. "$(dirname "$0")/lib/system_packages.sh"
 . "$(dirname "$0")/lib/next_release.sh"
 
 check() {

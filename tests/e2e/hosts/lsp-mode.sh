@@ -5,6 +5,7 @@ set -eu
 
 name=lsp-mode.sh
 dir=${1:?usage: lsp-mode.sh DIR}
+. "$(dirname "$0")/lib/system_packages.sh"
 . "$(dirname "$0")/lib/next_release.sh"
 
 target=$dir/lsp-mode

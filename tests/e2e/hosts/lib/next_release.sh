@@ -22,10 +22,7 @@ archive() {
 check_system() {
     command -v apt-get >/dev/null || fail "taken from a Debian archive, and there is no apt-get here"
     [ "$(uname -m)" = x86_64 ] || fail "written for x86_64 only"
-    if ! command -v patchelf >/dev/null; then
-        [ "$(id -u)" = 0 ] || fail "needs patchelf: apt install patchelf"
-        apt-get install --yes --quiet --no-install-recommends patchelf >/dev/null
-    fi
+    command -v patchelf >/dev/null || install_system_packages patchelf
 }
 
 # `unpack TARGET PACKAGE`: the package and all that it depends on, in TARGET/fs.
