@@ -10,7 +10,7 @@ from typing import Any
 
 
 class KVCache:
-    """Rows of keys and values `[capacity, layers, 2, kv_heads, head_size]` for `tokens`, the first rows' ids."""
+    """Keys and values `[layers, 2, kv_heads, capacity, head_size]`; the first rows of each are those of `tokens`."""
 
     __slots__ = ("rows", "tokens")
 
@@ -24,19 +24,22 @@ class KVCache:
 
     @property
     def capacity(self) -> int:
-        return int(self.rows.shape[0])
+        return int(self.rows.shape[-2])
 
     @property
     def filled(self) -> Any:
         """The rows in use, as a view."""
-        return self.rows[: len(self.tokens)]
+        return self.first(len(self.tokens))
+
+    def first(self, length: int) -> Any:
+        return self.rows[..., :length, :]
 
     def append(self, tokens: Sequence[int], rows: Any) -> None:
-        """Add `rows [n, ...]` for `n` tokens; raises ValueError beyond the capacity."""
+        """Add `rows [layers, 2, kv_heads, n, head_size]` for `n` tokens; raises ValueError beyond the capacity."""
         start, end = self.length, self.length + len(tokens)
         if end > self.capacity:
             raise ValueError(f"a cache of {self.capacity} tokens cannot take {end}")
-        self.rows[start:end] = rows
+        self.rows[..., start:end, :] = rows
         self.tokens.extend(int(t) for t in tokens)
 
     def truncate(self, length: int) -> None:
@@ -73,7 +76,7 @@ class PrefixStore:
         shared = min(shared, len(prompt) - 1)
         self.asked_tokens += len(prompt)
         if best is not None and shared > 0:
-            cache.append(best.tokens[:shared], best.rows[:shared])
+            cache.append(best.tokens[:shared], best.first(shared))
             self._entries.remove(best)
             self._entries.append(best)
             self.reused_tokens += shared

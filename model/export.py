@@ -1,15 +1,17 @@
 """The ONNX graph of a checkpoint: one graph for prefill, denoising and committing; the mask is an input.
 
-Weights stay in `model.safetensors`; the graph's initialisers point into it. Int8 matrices are multiplied by
-`MatMulNBits`, which quantises activations row by row at run time: a row's result does not depend on its batch.
-Norms, rotary positions, softmax, residuals and control-token rows stay float32. Needs `onnx`, which only the extra
-`train` installs.
+Weights stay in `model.safetensors` as int8; the graph's initialisers point into it. How they are multiplied depends on
+the network's size (LOG.md has the figures). A small one's products are not bound by memory: its weights are widened to
+float32 when the graph is loaded. A larger one's stay int8 for `MatMulNBits`, which quantises activations row by row at
+run time: a row's result does not depend on its batch. All else is float32. Of the last layer only keys and values are
+computed for every row. Needs `onnx`, which only the extra `train` installs.
 
-Shape names: B batch, T new rows, P past rows, S = P + T, R wanted rows.
+Shape names: B batch, T new rows, P past rows, S = P + T, R wanted rows, L layers, G key/value heads, D head size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from model.quantize import ZERO_POINT
 from model.tokenizer import FIRST_TEXT_ID
 
 _DTYPES = {"F32": TensorProto.FLOAT, "U8": TensorProto.UINT8}
+SMALL = 8_000_000
+"""Weights up to which products are float32: 32 MB, which caches hold."""
 _BLOCK = 32
 """Columns that `MatMulNBits` takes together; all of a row's blocks share its scale."""
 
@@ -31,13 +35,15 @@ _BLOCK = 32
 class _Graph:
     """Nodes and initialisers being collected; a value is the name of a tensor."""
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, is_small: bool) -> None:
+        self.is_small = is_small
         self.nodes: list[onnx.NodeProto] = []
         self.initialisers: list[onnx.TensorProto] = []
         self._location = weights.name
         self._begin, self._header = read_header(weights)
         self._count = 0
         self._known: dict[str, str] = {}
+        self.wanted_rows = self.op("Unsqueeze", "wanted", self.ints(-1))
 
     def op(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> Any:
         self._count += 1
@@ -72,19 +78,37 @@ class _Graph:
             self._known[name] = name
         return name
 
-    def linear(self, x: str, weight: str, scale: str) -> str:
-        """`x @ weight.T` with a weight of bytes `[out, in]` and one scale for each output row."""
-        rows, columns = self._header[weight]["shape"]
+    def rows(self, weight: str) -> int:
+        return int(self._header[weight]["shape"][0])
+
+    def widened(self, weight: str, scale: str) -> str:
+        """A matrix of bytes `[out, in]` as float32; all of its inputs are known, so that this is done at loading."""
+        wide = self.op(
+            "Sub", self.op("Cast", self.weight(weight), to=TensorProto.FLOAT), self.constant(ZERO_POINT)
+        )
+        return self.op("Mul", wide, self.reshape(self.weight(scale), self.rows(weight), 1))
+
+    def linear(self, x: str, *names: str) -> str:
+        """`x @ weight.T` for the weights `name.weight` of bytes `[out, in]` stacked, each row with a scale."""
+        pairs = [(f"{name}.weight", f"{name}.scale") for name in names]
+        if self.is_small:
+            stacked = self.joined([self.widened(*pair) for pair in pairs])
+            return self.op("MatMul", x, self.op("Transpose", stacked, perm=[1, 0]))
+        return self.int8_product(x, pairs)
+
+    def int8_product(self, x: str, pairs: Sequence[tuple[str, str]]) -> str:
+        columns = int(self._header[pairs[0][0]]["shape"][1])
         if columns % _BLOCK:
-            raise ValueError(f"{weight} has {columns} columns; the graph needs a multiple of {_BLOCK}")
-        blocks = columns // _BLOCK
-        packed = self.reshape(self.weight(weight), rows, blocks, _BLOCK)
-        scales = self.op("Expand", self.reshape(self.weight(scale), rows, 1), self.ints(rows, blocks))
+            raise ValueError(f"{pairs[0][0]} has {columns} columns; the graph needs a multiple of {_BLOCK}")
+        blocks, rows = columns // _BLOCK, sum(self.rows(weight) for weight, _ in pairs)
+        packed = self.joined([self.weight(weight) for weight, _ in pairs])
+        scales = self.joined([self.reshape(self.weight(scale), -1, 1) for _, scale in pairs])
+        wide = self.op("Expand", scales, self.ints(rows, blocks))
         return self.op(
             "MatMulNBits",
             x,
-            packed,
-            self.reshape(scales, rows * blocks),
+            self.reshape(packed, rows, blocks, _BLOCK),
+            self.reshape(wide, rows * blocks),
             domain="com.microsoft",
             K=columns,
             N=rows,
@@ -93,21 +117,25 @@ class _Graph:
             accuracy_level=4,
         )
 
-    def biased(self, x: str, bias: str) -> str:
-        """`x` plus a bias of float32, where the checkpoint has it."""
-        return self.op("Add", x, self.weight(bias)) if bias in self._header else x
+    def joined(self, values: Sequence[str], axis: int = 0) -> str:
+        return values[0] if len(values) == 1 else self.op("Concat", *values, axis=axis)
 
-    def norm(self, x: str, eps: float, name: str | None) -> str:
-        mean = self.op("ReduceMean", self.op("Mul", x, x), self.ints(-1), keepdims=1)
-        y = self.op("Div", x, self.op("Sqrt", self.op("Add", mean, self.constant(eps))))
-        return y if name is None else self.op("Mul", y, self.weight(f"{name}.weight"))
+    def biased(self, x: str, biases: Sequence[str]) -> str:
+        """`x` plus biases of float32, where the checkpoint has them."""
+        found = [self.weight(bias) for bias in biases if bias in self._header]
+        return self.op("Add", x, self.joined(found)) if found else x
+
+    def norm(self, x: str, eps: float, name: str | None, size: int) -> str:
+        weight = self.constant(np.ones(size)) if name is None else self.weight(f"{name}.weight")
+        return self.op("RMSNormalization", x, weight, axis=-1, epsilon=eps)
 
     def reshape(self, x: str, *shape: int) -> str:
         """Reshape; 0 keeps a dimension, -1 is inferred."""
         return self.op("Reshape", x, self.ints(*shape))
 
-    def cut(self, x: str, axis: int, start: int, end: int) -> str:
-        return self.op("Slice", x, self.ints(start), self.ints(end), self.ints(axis))
+    def wanted(self, x_BTX: str) -> str:
+        """The wanted rows of `x`, `[B, R, ...]`."""
+        return self.op("GatherND", x_BTX, self.wanted_rows, batch_dims=1)
 
 
 def require_exportable(config: ModelConfig) -> None:
@@ -117,36 +145,39 @@ def require_exportable(config: ModelConfig) -> None:
         raise ValueError(f"int8 inference needs sizes that are multiples of {_BLOCK}: {', '.join(wrong)}")
 
 
-def export_onnx(config: ModelConfig, weights: Path, path: Path) -> None:
-    """Write the graph beside `weights` (the same folder: the reference to it is relative)."""
-    g = _Graph(weights)
-    x = _embed(g, config)
+def export_onnx(config: ModelConfig, weights: Path, path: Path, small: int = SMALL) -> None:
+    """Write the graph beside `weights` (the same folder: the reference to it is relative); networks of up to `small`
+    weights are multiplied in float32."""
+    g = _Graph(weights, config.parameters <= small)
+    table = _table(g, "table") if g.is_small else ""
+    x = _embed(g, config, table)
     if config.embedding_norm:
-        x = g.norm(x, config.norm_eps, None)
+        x = g.norm(x, config.norm_eps, None, config.width)
     rotary = _rotary(g, config)
-    hidden_mask = g.op("Where", "sees", g.constant(0.0), g.constant(-1e9))
-    mask_B11TS = g.op("Unsqueeze", hidden_mask, g.ints(1, 2))
+    mask = g.op("Where", "sees", g.constant(0.0), g.constant(-1e9))
     new: list[str] = []
     for i in range(config.layers):
-        x, kv = _layer(g, config, i, x, rotary, mask_B11TS)
-        new.append(g.op("Unsqueeze", kv, g.ints(2)))
-    _name(g, g.op("Concat", *new, axis=2), "new")
-    _head(g, config, g.norm(x, config.norm_eps, "norm"))
+        is_last = i == config.layers - 1
+        x, k, v = _layer(g, config, i, x, rotary, mask, is_last)
+        new += [g.op("Unsqueeze", each, g.ints(1, 2)) for each in (k, v)]
+    layers = [g.op("Concat", new[2 * i], new[2 * i + 1], axis=2) for i in range(config.layers)]
+    _name(g, g.joined(layers, axis=1), "new")
+    head = table if config.tied or not g.is_small else _table(g, "head")
+    _head(g, config, g.norm(x, config.norm_eps, "norm", config.width), head)
     graph = helper.make_graph(g.nodes, config.name, _inputs(config), _outputs(config), g.initialisers)
-    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="redraft")
+    opsets = [helper.make_opsetid("", 23), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=11, producer_name="redraft")
     path.write_bytes(model.SerializeToString())
 
 
 def _inputs(config: ModelConfig) -> list[onnx.ValueInfoProto]:
-    kv = [config.layers, 2, config.kv_heads, config.head_size]
     make = helper.make_tensor_value_info
     return [
         make("ids", TensorProto.INT64, ["B", "T"]),
         make("positions", TensorProto.INT64, ["B", "T"]),
         make("is_canvas", TensorProto.BOOL, ["B", "T"]),
         make("sees", TensorProto.BOOL, ["B", "T", "S"]),
-        make("past", TensorProto.FLOAT, ["B", "P", *kv]),
+        make("past", TensorProto.FLOAT, ["B", *_cached(config, "P")]),
         make("wanted", TensorProto.INT64, ["B", "R"]),
         make("allowed", TensorProto.FLOAT, ["B", config.vocab]),
     ]
@@ -158,110 +189,114 @@ def _outputs(config: ModelConfig) -> list[onnx.ValueInfoProto]:
         make("top_ids", TensorProto.INT64, ["B", "R", TOP_K]),
         make("top_logp", TensorProto.FLOAT, ["B", "R", TOP_K]),
         make("entropy", TensorProto.FLOAT, ["B", "R"]),
-        make("new", TensorProto.FLOAT, ["B", "T", config.layers, 2, config.kv_heads, config.head_size]),
+        make("new", TensorProto.FLOAT, ["B", *_cached(config, "T")]),
     ]
+
+
+def _cached(config: ModelConfig, rows: str) -> list[int | str]:
+    """The shape of one sequence's keys and values."""
+    return [config.layers, 2, config.kv_heads, rows, config.head_size]
 
 
 def _name(g: _Graph, value: str, name: str) -> None:
     g.nodes.append(helper.make_node("Identity", [value], [name]))
 
 
-def _embed(g: _Graph, config: ModelConfig) -> str:
-    """Control rows from the float32 table, text rows from the int8 one, plus the canvas embedding."""
-    first = g.constant(FIRST_TEXT_ID, np.int64)
-    is_control = g.op("Unsqueeze", g.op("Less", "ids", first), g.ints(-1))
-    control = g.op(
-        "Gather", g.weight("table.control"), g.op("Min", "ids", g.constant(FIRST_TEXT_ID - 1, np.int64))
-    )
-    index = g.op("Max", g.op("Sub", "ids", first), g.constant(0, np.int64))
-    rows = g.op("Cast", g.op("Gather", g.weight("table.text"), index), to=TensorProto.FLOAT)
-    rows = g.op("Sub", rows, g.constant(ZERO_POINT))
-    scale = g.op("Unsqueeze", g.op("Gather", g.weight("table.text_scale"), index), g.ints(-1))
-    x = g.op("Where", is_control, control, g.op("Mul", rows, scale))
+def _table(g: _Graph, name: str) -> str:
+    """All rows of an embedding or a head as float32 `[V, C]`, control rows first."""
+    return g.joined([g.weight(f"{name}.control"), g.widened(f"{name}.text", f"{name}.text_scale")])
+
+
+def _embed(g: _Graph, config: ModelConfig, table: str) -> str:
+    """A row of the table for each id, plus the canvas embedding on noisy ones."""
+    x = g.op("Gather", table, "ids") if table else _embed_int8(g)
     noisy = g.op("Unsqueeze", g.op("Cast", "is_canvas", to=TensorProto.FLOAT), g.ints(-1))
     return g.op("Add", x, g.op("Mul", noisy, g.weight("canvas")))
 
 
+def _embed_int8(g: _Graph) -> str:
+    """Control rows from the float32 table, text rows from the int8 one."""
+    first = g.constant(FIRST_TEXT_ID, np.int64)
+    is_control = g.op("Unsqueeze", g.op("Less", "ids", first), g.ints(-1))
+    last_control = g.constant(FIRST_TEXT_ID - 1, np.int64)
+    control = g.op("Gather", g.weight("table.control"), g.op("Min", "ids", last_control))
+    index = g.op("Max", g.op("Sub", "ids", first), g.constant(0, np.int64))
+    rows = g.op("Cast", g.op("Gather", g.weight("table.text"), index), to=TensorProto.FLOAT)
+    rows = g.op("Sub", rows, g.constant(ZERO_POINT))
+    scale = g.op("Unsqueeze", g.op("Gather", g.weight("table.text_scale"), index), g.ints(-1))
+    return g.op("Where", is_control, control, g.op("Mul", rows, scale))
+
+
 def _rotary(g: _Graph, config: ModelConfig) -> tuple[str, str]:
-    """Cosines and sines `[B, T, 1, D/2]`."""
+    """Cosines and sines `[B, T, D/2]`."""
     steps = np.arange(0, config.head_size, 2, dtype=np.float64) / config.head_size
     position = g.op("Unsqueeze", g.op("Cast", "positions", to=TensorProto.FLOAT), g.ints(-1))
-    angles = g.op("Unsqueeze", g.op("Mul", position, g.constant(config.rope_theta**-steps)), g.ints(2))
+    angles = g.op("Mul", position, g.constant(config.rope_theta**-steps))
     return g.op("Cos", angles), g.op("Sin", angles)
 
 
-def _rotate(g: _Graph, x_BTHD: str, rotary: tuple[str, str]) -> str:
-    cos, sin = rotary
-    a, b = g.op("Split", x_BTHD, outputs=2, axis=-1, num_outputs=2)
-    left = g.op("Sub", g.op("Mul", a, cos), g.op("Mul", b, sin))
-    right = g.op("Add", g.op("Mul", b, cos), g.op("Mul", a, sin))
-    return g.op("Concat", left, right, axis=-1)
+def _heads(g: _Graph, config: ModelConfig, x_BTX: str, heads: int, norm: str | None) -> str:
+    """`[B, T, heads x D]` as `[B, heads, T, D]`, normalised where the network does that."""
+    x = g.reshape(x_BTX, 0, 0, heads, config.head_size)
+    if norm is not None and config.qk_norm:
+        x = g.norm(x, config.norm_eps, norm, config.head_size)
+    return g.op("Transpose", x, perm=[0, 2, 1, 3])
 
 
-def _head_norm(g: _Graph, config: ModelConfig, x_BTHD: str, name: str) -> str:
-    return g.norm(x_BTHD, config.norm_eps, name) if config.qk_norm else x_BTHD
+def _queries_keys_values(
+    g: _Graph, config: ModelConfig, name: str, h: str, is_last: bool
+) -> tuple[str, str, str]:
+    """`[B, T, heads x D]` each; of the last layer only the wanted rows' queries."""
+    d, q, kv = config.head_size, f"{name}.q", f"{name}.kv"
+    sizes = [config.kv_heads * d] * 2
+    if is_last:
+        queries = g.biased(g.linear(g.wanted(h), q), [f"{q}.bias"])
+        keys, values = g.op(
+            "Split", g.biased(g.linear(h, kv), [f"{kv}.bias"]), g.ints(*sizes), outputs=2, axis=-1
+        )
+        return queries, keys, values
+    joined = g.biased(g.linear(h, q, kv), [f"{q}.bias", f"{kv}.bias"])
+    queries, keys, values = g.op("Split", joined, g.ints(config.heads * d, *sizes), outputs=3, axis=-1)
+    return queries, keys, values
 
 
 def _layer(
-    g: _Graph, config: ModelConfig, i: int, x: str, rotary: tuple[str, str], mask_B11TS: str
-) -> tuple[str, str]:
-    c, d, groups, share = config, config.head_size, config.kv_heads, config.heads // config.kv_heads
-    name = f"layers.{i}"
-    h = g.norm(x, c.norm_eps, f"{name}.attention_norm")
-    q = g.biased(g.linear(h, f"{name}.q.weight", f"{name}.q.scale"), f"{name}.q.bias")
-    q = _head_norm(g, c, g.reshape(q, 0, 0, c.heads, d), f"{name}.q_norm")
-    q = g.op("Transpose", _rotate(g, q, rotary), perm=[0, 2, 1, 3])
-    q = g.reshape(q, 0, groups, -1, d)  # [B, G, (H/G) T, D]
-    kv = g.biased(g.linear(h, f"{name}.kv.weight", f"{name}.kv.scale"), f"{name}.kv.bias")
-    kv = g.reshape(kv, 0, 0, 2, groups, d)
-    k, v = (g.op("Squeeze", g.cut(kv, 2, j, j + 1), g.ints(2)) for j in (0, 1))
-    k = _rotate(g, _head_norm(g, c, k, f"{name}.k_norm"), rotary)
-    new = g.op("Concat", g.op("Unsqueeze", k, g.ints(2)), g.op("Unsqueeze", v, g.ints(2)), axis=2)
-    past = g.op("Squeeze", g.cut("past", 2, i, i + 1), g.ints(2))  # [B, P, 2, G, D]
-    rows = g.op("Concat", past, new, axis=1)
-    keys, values = (g.op("Squeeze", g.cut(rows, 2, j, j + 1), g.ints(2)) for j in (0, 1))
-    scores = g.op("MatMul", q, g.op("Transpose", keys, perm=[0, 2, 3, 1]))
-    scores = g.op("Mul", scores, g.constant(d**-0.5))
-    shape_BGHTS = g.op(
-        "Concat",
-        g.ints(0, groups, share),
-        g.op("Shape", "sees", start=1, end=3),
-        axis=0,
-    )
-    wide = g.op("Add", g.op("Reshape", scores, shape_BGHTS), mask_B11TS)
-    weights = g.op("Reshape", g.op("Softmax", wide, axis=-1), g.op("Shape", scores))
-    mixed = g.op("MatMul", weights, g.op("Transpose", values, perm=[0, 2, 1, 3]))
-    heads_BHTD = g.op(
-        "Reshape",
-        mixed,
-        g.op("Concat", g.ints(0, c.heads), g.op("Shape", "ids", start=1, end=2), g.ints(d), axis=0),
-    )
-    joined = g.reshape(g.op("Transpose", heads_BHTD, perm=[0, 2, 1, 3]), 0, 0, c.heads * d)
-    x = g.op("Add", x, g.linear(joined, f"{name}.out.weight", f"{name}.out.scale"))
-    gate, up = g.op(
-        "Split",
-        g.linear(
-            g.norm(x, c.norm_eps, f"{name}.mlp_norm"), f"{name}.gate_up.weight", f"{name}.gate_up.scale"
-        ),
-        outputs=2,
-        axis=-1,
-        num_outputs=2,
-    )
+    g: _Graph, config: ModelConfig, i: int, x: str, rotary: tuple[str, str], mask_BTS: str, is_last: bool
+) -> tuple[str, str, str]:
+    """Rows `[B, T, C]` (of the last layer only the wanted ones), and the keys and values of all."""
+    c, name = config, f"layers.{i}"
+    h = g.norm(x, c.norm_eps, f"{name}.attention_norm", c.width)
+    q, k, v = _queries_keys_values(g, c, name, h, is_last)
+    k = g.op("RotaryEmbedding", _heads(g, c, k, c.kv_heads, f"{name}.k_norm"), *rotary)
+    v = _heads(g, c, v, c.kv_heads, None)
+    if is_last:
+        x, mask_BTS, rotary = g.wanted(x), g.wanted(mask_BTS), (g.wanted(rotary[0]), g.wanted(rotary[1]))
+    q = g.op("RotaryEmbedding", _heads(g, c, q, c.heads, f"{name}.q_norm"), *rotary)
+    past = g.op("Gather", "past", g.constant(i, np.int64), axis=1)
+    past_k, past_v = (g.op("Gather", past, g.constant(j, np.int64), axis=1) for j in (0, 1))
+    keys, values = g.op("Concat", past_k, k, axis=2), g.op("Concat", past_v, v, axis=2)
+    mixed = g.op("Attention", q, keys, values, g.op("Unsqueeze", mask_BTS, g.ints(1)))
+    joined = g.reshape(g.op("Transpose", mixed, perm=[0, 2, 1, 3]), 0, 0, c.heads * c.head_size)
+    x = g.op("Add", x, g.linear(joined, f"{name}.out"))
+    up = g.linear(g.norm(x, c.norm_eps, f"{name}.mlp_norm", c.width), f"{name}.gate_up")
+    gate, up = g.op("Split", up, outputs=2, axis=-1, num_outputs=2)
     active = g.op("Mul", g.op("Mul", gate, g.op("Sigmoid", gate)), up)
-    return g.op("Add", x, g.linear(active, f"{name}.down.weight", f"{name}.down.scale")), new
+    return g.op("Add", x, g.linear(active, f"{name}.down")), k, v
 
 
-def _head(g: _Graph, config: ModelConfig, hidden_BTC: str) -> None:
-    rows = g.op("GatherND", hidden_BTC, g.op("Unsqueeze", "wanted", g.ints(-1)), batch_dims=1)
-    table = "table" if config.tied else "head"
-    control = g.op("MatMul", rows, g.op("Transpose", g.weight(f"{table}.control"), perm=[1, 0]))
-    text = g.linear(rows, f"{table}.text", f"{table}.text_scale")
-    logits = g.op("Concat", control, text, axis=-1)
+def _head(g: _Graph, config: ModelConfig, rows_BRC: str, table: str) -> None:
+    if table:
+        logits = g.op("MatMul", rows_BRC, g.op("Transpose", table, perm=[1, 0]))
+    else:
+        name = "table" if config.tied else "head"
+        control = g.op("MatMul", rows_BRC, g.op("Transpose", g.weight(f"{name}.control"), perm=[1, 0]))
+        text = g.int8_product(rows_BRC, [(f"{name}.text", f"{name}.text_scale")])
+        logits = g.op("Concat", control, text, axis=-1)
     logits = g.op("Add", logits, g.op("Unsqueeze", "allowed", g.ints(1)))
     logp = g.op("LogSoftmax", logits, axis=-1)
     values, ids = g.op("TopK", logp, g.ints(TOP_K), outputs=2, axis=-1, largest=1, sorted=1)
     _name(g, values, "top_logp")
     _name(g, ids, "top_ids")
-    clipped = g.op("Max", logp, g.constant(-1e4))
-    total = g.op("ReduceSum", g.op("Mul", g.op("Exp", logp), clipped), g.ints(-1), keepdims=0)
+    # A forbidden id's score is finite, so that zero times it is zero.
+    total = g.op("ReduceSum", g.op("Mul", g.op("Exp", logp), logp), g.ints(-1), keepdims=0)
     _name(g, g.op("Neg", total), "entropy")

@@ -68,21 +68,19 @@ class Layer(nn.Module):
         x_BTC: torch.Tensor,
         rotary: tuple[torch.Tensor, torch.Tensor],
         attend: Attend,
-        past_BP2GD: torch.Tensor | None,
+        past_B2GPD: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         b, t, _ = x_BTC.shape
         g, d = self.config.kv_heads, self.config.head_size
         h = self.attention_norm(x_BTC)
         q = rotate(self.q_norm(self.q(h).view(b, t, -1, d)).transpose(1, 2), *rotary)
-        k, v = self.kv(h).view(b, t, 2, g, d).unbind(2)
-        k = rotate(self.k_norm(k).transpose(1, 2), *rotary)
-        new_BT2GD = torch.stack((k.transpose(1, 2), v), dim=2)
-        rows = new_BT2GD if past_BP2GD is None else torch.cat((past_BP2GD, new_BT2GD), dim=1)
-        keys, values = rows[:, :, 0].transpose(1, 2), rows[:, :, 1].transpose(1, 2)
-        mixed = attend(q, keys, values)
+        k, v = self.kv(h).view(b, t, 2, g, d).permute(2, 0, 3, 1, 4)
+        new_B2GTD = torch.stack((rotate(self.k_norm(k), *rotary), v), dim=1)
+        rows = new_B2GTD if past_B2GPD is None else torch.cat((past_B2GPD, new_B2GTD), dim=3)
+        mixed = attend(q, rows[:, 0], rows[:, 1])
         x_BTC = x_BTC + self.out(mixed.transpose(1, 2).reshape(b, t, -1))
         gate, up = self.gate_up(self.mlp_norm(x_BTC)).chunk(2, dim=-1)
-        return x_BTC + self.down(F.silu(gate) * up), new_BT2GD
+        return x_BTC + self.down(F.silu(gate) * up), new_B2GTD
 
 
 class Transformer(nn.Module):
@@ -118,9 +116,9 @@ class Transformer(nn.Module):
         positions_BT: torch.Tensor,
         is_canvas_BT: torch.Tensor,
         attend: Attend,
-        past_BPL2GD: torch.Tensor | None = None,
+        past_BL2GPD: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Hidden rows `[B, T, C]` and their keys and values `[B, T, L, 2, G, D]`."""
+        """Hidden rows `[B, T, C]` and their keys and values `[B, L, 2, G, T, D]`."""
         x = self.table(ids_BT)
         x = x + is_canvas_BT[..., None].to(x.dtype) * self.canvas
         if self.config.embedding_norm:  # so that a small embedding init does not starve the first layer
@@ -128,10 +126,10 @@ class Transformer(nn.Module):
         rotary = self._rotary(positions_BT, x.dtype)
         new: list[torch.Tensor] = []
         for i, layer in enumerate(self.layers):
-            past = None if past_BPL2GD is None else past_BPL2GD[:, :, i]
+            past = None if past_BL2GPD is None else past_BL2GPD[:, i]
             x, kv = layer(x, rotary, attend, past)
             new.append(kv)
-        return self.norm(x), torch.stack(new, dim=2)
+        return self.norm(x), torch.stack(new, dim=1)
 
     def _rotary(self, positions_BT: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         wide = torch.promote_types(dtype, torch.float32)

@@ -22,6 +22,7 @@ class OnnxBackend(Backend):
 
     def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
         self.config = checkpoint.config
+        self._kept: np.ndarray | None = None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or default_threads()
         options.inter_op_num_threads = 1
@@ -39,16 +40,14 @@ class OnnxBackend(Backend):
                 f"{checkpoint.graph} cannot be run: {reason}; fetch or export the model again"
             ) from error
         self._check_shapes(checkpoint)
-        self.description = (
-            f"ONNX Runtime {onnxruntime.__version__}, int8, CPU, {options.intra_op_num_threads} threads"
-        )
+        self.description = f"ONNX Runtime {onnxruntime.__version__}, int8 weights, CPU, {options.intra_op_num_threads} threads"
 
     def _check_shapes(self, checkpoint: Checkpoint) -> None:
         c = self.config
         shapes = {i.name: i.shape for i in self._session.get_inputs()}
-        wanted = {"past": [c.layers, 2, c.kv_heads, c.head_size], "allowed": [c.vocab]}
+        wanted = {"past": ["B", c.layers, 2, c.kv_heads, "P", c.head_size], "allowed": ["B", c.vocab]}
         for name, shape in wanted.items():
-            found = shapes.get(name, [])[-len(shape) :]
+            found = shapes.get(name, [])
             if found != shape:
                 raise ModelError(
                     f"{checkpoint.graph} takes {name} of shape {found}, the config says {shape}; "
@@ -57,13 +56,11 @@ class OnnxBackend(Backend):
 
     def new_cache(self, capacity: int) -> KVCache:
         c = self.config
-        return KVCache(np.zeros((capacity, c.layers, 2, c.kv_heads, c.head_size), np.float32))
+        return KVCache(np.zeros((c.layers, 2, c.kv_heads, capacity, c.head_size), np.float32))
 
     def forward(self, passes: Sequence[Pass]) -> list[Candidates]:
         layout = lay_out(passes, _PAST_MULTIPLE)
-        past = np.zeros((len(passes), layout.past, *passes[0].cache.rows.shape[1:]), np.float32)
-        for b, each in enumerate(passes):
-            past[b, : each.cache.length] = each.cache.filled
+        past = self._past(passes, layout.past)
         outputs = self._session.run(
             ["top_ids", "top_logp", "entropy", "new"],
             {
@@ -78,11 +75,22 @@ class OnnxBackend(Backend):
         )
         ids, logp, entropy, new = (np.asarray(output) for output in outputs)
         for b, each in enumerate(passes):
-            each.cache.append(each.causal, new[b, : len(each.causal)])
+            each.cache.append(each.causal, new[b, ..., : len(each.causal), :])
         return [
             Candidates(ids[b, : len(p.wanted)], logp[b, : len(p.wanted)], entropy[b, : len(p.wanted)])
             for b, p in enumerate(passes)
         ]
+
+    def _past(self, passes: Sequence[Pass], length: int) -> np.ndarray:
+        """The caches side by side, in memory that is kept for the next forward of the same shape: a fresh array's pages
+        cost more than the copy. What lies behind a cache's rows no row sees."""
+        c = self.config
+        shape = (len(passes), c.layers, 2, c.kv_heads, length, c.head_size)
+        if self._kept is None or self._kept.shape != shape:
+            self._kept = np.zeros(shape, np.float32)
+        for b, each in enumerate(passes):
+            self._kept[b, ..., : each.cache.length, :] = each.cache.filled
+        return self._kept
 
 
 def default_threads() -> int:

@@ -27,17 +27,17 @@ class TorchBackend(Backend):
 
     def new_cache(self, capacity: int) -> KVCache:
         c = self.config
-        shape = (capacity, c.layers, 2, c.kv_heads, c.head_size)
+        shape = (c.layers, 2, c.kv_heads, capacity, c.head_size)
         return KVCache(torch.zeros(shape, dtype=self.dtype, device=self.device))
 
     @torch.inference_mode()
     def forward(self, passes: Sequence[Pass]) -> list[Candidates]:
         layout = lay_out(passes)
-        past = torch.zeros(
-            (len(passes), layout.past, *passes[0].cache.rows.shape[1:]), dtype=self.dtype, device=self.device
-        )
+        c = self.config
+        shape = (len(passes), c.layers, 2, c.kv_heads, layout.past, c.head_size)
+        past = torch.zeros(shape, dtype=self.dtype, device=self.device)
         for b, each in enumerate(passes):
-            past[b, : each.cache.length] = each.cache.filled
+            past[b, ..., : each.cache.length, :] = each.cache.filled
         hidden_BTC, new = self.network(
             self._put(layout.ids_BT),
             self._put(layout.positions_BT),
@@ -46,7 +46,7 @@ class TorchBackend(Backend):
             past,
         )
         for b, each in enumerate(passes):
-            each.cache.append(each.causal, new[b, : len(each.causal)])
+            each.cache.append(each.causal, new[b, ..., : len(each.causal), :])
         return [self._candidates(hidden_BTC[b], p) for b, p in enumerate(passes)]
 
     def _candidates(self, hidden_TC: torch.Tensor, each: Pass) -> Candidates:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from rapidfuzz.distance import Levenshtein
+
 from model.editing.syntax import SyntaxTree
 
 _CLOSERS = re.compile(r"[\s)\]}>'\"`;:,]*")
@@ -169,7 +171,8 @@ def repeats_following(suggestion: str, after: str) -> bool:
     a, b = "\n".join(new)[:1000], "\n".join(old)[:1000]
     if not new or len(old) < len(new) or _CLOSERS.fullmatch(a):
         return False
-    return _distance(a, b) <= 0.05 * max(len(a), len(b))
+    most = int(0.05 * max(len(a), len(b)))
+    return Levenshtein.distance(a, b, score_cutoff=most) <= most
 
 
 def repeats_above(lines: str, above: str) -> bool:
@@ -183,13 +186,3 @@ def without_last_line(text: str) -> str:
     """`text` up to its last line break; all of it where there is none, or nothing before."""
     head, line_break, _ = text.rpartition("\n")
     return head if line_break and head.strip() else text
-
-
-def _distance(a: str, b: str) -> int:
-    """Levenshtein's distance."""
-    row = list(range(len(b) + 1))
-    for i, ch in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (ch != other))
-    return row[-1]

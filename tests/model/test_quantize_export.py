@@ -78,15 +78,19 @@ def test_missing_and_misshapen_tensors_are_named(make_network: Callable[..., Tra
         dequantize({**tensors, "norm.weight": torch.ones(3)}, CONFIG)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["float32", "int8"])
 def exported(
-    tmp_path_factory: pytest.TempPathFactory, make_network: Callable[..., Transformer]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    make_network: Callable[..., Transformer],
 ) -> Checkpoint:
+    """A checkpoint whose graph has float32 products, as small networks get, or int8 ones."""
     folder = tmp_path_factory.mktemp("exported")
     network = make_network(CONFIG, 7, sharpness=20.0)
     save_file(quantize(network.state_dict()), folder / "model.safetensors")
-    export_onnx(CONFIG, folder / "model.safetensors", folder / "graph.onnx")
-    write_config(folder, CONFIG, Decoding(), {})
+    small = CONFIG.parameters if request.param == "float32" else 0
+    export_onnx(CONFIG, folder / "model.safetensors", folder / "graph.onnx", small)
+    write_config(folder, CONFIG, Decoding(), {"products": request.param})
     return open_checkpoint(folder)
 
 
@@ -125,9 +129,13 @@ def passes(backend: Backend, shapes: list[tuple[int, int, int]], seed: int) -> l
     return made
 
 
-def assert_agree(ours: Candidates, theirs: Candidates) -> tuple[int, int]:
-    """Log-probabilities are near; where the first choice leads by more than their error it is the same."""
+def assert_agree(exported: Checkpoint, ours: Candidates, theirs: Candidates) -> tuple[int, int]:
+    """Log-probabilities are near, or equal but for rounding; where the first choice leads by more than their error it
+    is the same."""
     assert np.abs(ours.entropy_R - theirs.entropy_R).max() < 0.35
+    if exported.facts["products"] == "float32":
+        assert np.abs(ours.logp_RK - theirs.logp_RK).max() < 1e-3
+        assert np.abs(ours.entropy_R - theirs.entropy_R).max() < 1e-3
     found = np.full((len(ours), CONFIG.vocab), np.nan)
     np.put_along_axis(found, ours.ids_RK, ours.logp_RK, axis=1)
     distance = np.abs(np.take_along_axis(found, theirs.ids_RK, axis=1) - theirs.logp_RK)
@@ -148,13 +156,15 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_the_graph_agrees_with_the_network(onnx: OnnxBackend, reference: TorchBackend, name: str) -> None:
+def test_the_graph_agrees_with_the_network(
+    exported: Checkpoint, onnx: OnnxBackend, reference: TorchBackend, name: str
+) -> None:
     """In every pattern, and in batches with padding: candidates, and the keys and values it caches."""
     asked, scored = 0, [0, 0]
     for seed in range(4):
         a, b = passes(onnx, SHAPES[name], seed), passes(reference, SHAPES[name], seed)
         for x, y, ours, theirs in zip(a, b, onnx.forward(a), reference.forward(b), strict=True):
-            clear, same = assert_agree(ours, theirs)
+            clear, same = assert_agree(exported, ours, theirs)
             scored = [scored[0] + clear, scored[1] + same]
             asked += len(ours)
             assert x.cache.tokens == y.cache.tokens
@@ -174,7 +184,9 @@ def test_the_graph_never_offers_what_is_forbidden(onnx: OnnxBackend) -> None:
     assert (np.diff(found.logp_RK, axis=1) <= 0).all()
 
 
-def test_unequal_numbers_of_wanted_rows(onnx: OnnxBackend, reference: TorchBackend) -> None:
+def test_unequal_numbers_of_wanted_rows(
+    exported: Checkpoint, onnx: OnnxBackend, reference: TorchBackend
+) -> None:
     """Each sequence gets its own rows back, in its own order, and none where it wants none."""
     wanted = [(), (15, 3), (0,)]
     found = {}
@@ -187,7 +199,7 @@ def test_unequal_numbers_of_wanted_rows(onnx: OnnxBackend, reference: TorchBacke
     for ours, theirs, rows in zip(*found.values(), wanted, strict=True):
         assert len(ours) == len(theirs) == len(rows)
         if rows:
-            assert_agree(ours, theirs)
+            assert_agree(exported, ours, theirs)
 
 
 @settings(max_examples=10)
