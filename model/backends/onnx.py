@@ -40,7 +40,10 @@ class OnnxBackend(Backend):
                 f"{checkpoint.graph} cannot be run: {reason}; fetch or export the model again"
             ) from error
         self._check_shapes(checkpoint)
-        self.description = f"ONNX Runtime {onnxruntime.__version__}, int8 weights, CPU, {options.intra_op_num_threads} threads"
+        threads_used = options.intra_op_num_threads
+        self.description = (
+            f"ONNX Runtime {onnxruntime.__version__}, int8 weights, CPU, {threads_used} threads"
+        )
 
     def _check_shapes(self, checkpoint: Checkpoint) -> None:
         c = self.config
