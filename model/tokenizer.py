@@ -10,7 +10,7 @@ import codecs
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class Tokenizer:
 
     def __init__(self, bpe: tokenizers.Tokenizer) -> None:
         self._bpe = bpe
+        # The same few windows of a file are counted and encoded again and again while it is typed in.
+        self._cached = lru_cache(maxsize=64)(self._encode)
         self.size = FIRST_TEXT_ID + bpe.get_vocab_size()
 
     @classmethod
@@ -57,7 +59,11 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text`. Lone surrogates, which have no UTF-8 form, become U+FFFD (see `can_represent`)."""
-        return [FIRST_TEXT_ID + i for i in self._bpe.encode(_encodable(text), add_special_tokens=False).ids]
+        return list(self._cached(text))
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        found = self._bpe.encode(_encodable(text), add_special_tokens=False)
+        return tuple(FIRST_TEXT_ID + i for i in found.ids)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """As `encode`, several texts at once (parallel inside the library)."""
@@ -65,7 +71,7 @@ class Tokenizer:
         return [[FIRST_TEXT_ID + i for i in e.ids] for e in found]
 
     def count(self, text: str) -> int:
-        return len(self.encode(text))
+        return len(self._cached(text))
 
     def can_represent(self, text: str) -> bool:
         """Whether `text` survives a round trip; a region that does not must not be rewritten."""

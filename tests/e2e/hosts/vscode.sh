@@ -46,8 +46,10 @@ cd "$host"
 echo '{"private": true}' >package.json
 npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error \
   "node-linux-$arch@$NODE" "code-server@$CODE_SERVER" "playwright-core@$PLAYWRIGHT"
+# Under another Node.js npm would look for this machine's settings (certificates, a registry) beside that one.
+npm_config_globalconfig=$(npm config get globalconfig)
 PATH=$host/node_modules/node-linux-$arch/bin:$PATH
-export PATH
+export PATH npm_config_globalconfig
 
 # VS Code's own dependencies: without those that need a compiler or serve features that no test uses.
 cd "$host/node_modules/code-server/lib/vscode"
