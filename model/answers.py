@@ -14,7 +14,7 @@ from model.decoders import Inspect
 from model.editing.edit import Edit, minimal_edits
 from model.editing.line_ends import normalise, restore
 from model.editing.scope import Scope
-from model.editing.source import LineIndex, Span
+from model.editing.source import Span, line_index
 from model.editing.syntax import SyntaxTree
 from model.editing.tabs import tabbed
 from model.editing.trim import Around, trim, without_last_line
@@ -81,7 +81,7 @@ class Writer:
 
     def _completion(self, task: Complete, span: Span, new: str) -> str:
         text = self.request.document.text
-        lines = LineIndex(text)
+        lines = line_index(text)
         line = lines.line(lines.line_at(span.start))
         before = text[line.start : span.start] + task.start_with
         rest = text[span.end : lines.line(lines.line_at(span.end)).end]

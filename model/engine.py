@@ -28,7 +28,7 @@ from model.decoders import Job, edit, fill
 from model.editing.edit import Edit
 from model.editing.region import EditRegion
 from model.editing.scope import Scope
-from model.editing.source import LineIndex
+from model.editing.source import line_index
 from model.editing.syntax import try_parse
 from model.editing.tabs import tabbed_pieces
 from model.passes import Passes
@@ -265,7 +265,7 @@ class EngineRun:
         ]
         if not errors:
             return []
-        line = LineIndex(self._request.document.text).line_at(errors[0].start) + 1
+        line = line_index(self._request.document.text).line_at(errors[0].start) + 1
         return [f"the syntax error in line {line} remains, since it is not sure enough of a repair"]
 
     def _notes(self, unread: int = 0, edits: Sequence[Edit] = ()) -> list[str]:

@@ -18,7 +18,7 @@ from model.editing import region as regions
 from model.editing.context import Budgets, Surroundings, Window, sections, window
 from model.editing.line_ends import normalise
 from model.editing.region import EditRegion
-from model.editing.source import LineIndex, Span
+from model.editing.source import Span, line_index
 from model.editing.syntax import SyntaxTree
 from model.editing.tabs import is_tabbed, spaced
 from model.editing.trim import opens_block
@@ -194,7 +194,7 @@ class Reader:
         self, request: Request, task: Complete, region: EditRegion, tree: SyntaxTree | None
     ) -> Question:
         text, span = request.document.text, region.span
-        lines = LineIndex(text)
+        lines = line_index(text)
         before = text[lines.line(lines.line_at(span.start)).start : span.start] + task.start_with
         many = task.multiline and (not before.strip() or opens_block(before, request.document.language))
         limit = self.decoding.fill_limit if many else min(self.decoding.fill_limit, self.config.block)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from model.editing.source import LineIndex, Span
+from model.editing.source import Span, line_index
 from model.editing.syntax import SyntaxTree
 
 Counter = Callable[[str], int]
@@ -35,7 +35,7 @@ class Window:
 
 def window(text: str, span: Span, count: Counter, prefix_budget: int, suffix_budget: int) -> Window:
     """The window around `span` (a cursor is an empty span). `rest` and `suffix` share the suffix's budget."""
-    lines = LineIndex(text)
+    lines = line_index(text)
     line = lines.line_at(span.end)
     rest_end = _fit(text, span.end, max(span.end, lines.line(line).end), count, suffix_budget)
     below = lines.full_line(line).end
@@ -187,7 +187,7 @@ def _imports(text: str, view: Window, tree: SyntaxTree | None) -> str:
 
 def _near(text: str, at: int, around: Surroundings) -> list[Section]:
     """The diagnostics near `at`, the nearest first."""
-    lines = LineIndex(text)
+    lines = line_index(text)
     line = lines.line_at(at)
     ranked = sorted(
         (abs(lines.line_at(notice.span.start) - line), n) for n, notice in enumerate(around.notices)

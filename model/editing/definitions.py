@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
-from tree_sitter import Node
+from tree_sitter import Node, Query, QueryCursor
 
+from model.editing.languages import grammar
 from model.editing.source import Span
 
 DefinitionKind = Literal["function", "method", "class", "namespace", "callback"]
@@ -134,25 +136,37 @@ _NAMED_BY = {
 }
 
 
+_BESIDE = {"rust": "attribute_item", "javascript": "decorator", "typescript": "decorator", "tsx": "decorator"}
+"""What belongs to the definition that it stands before."""
+
+
 def find_definitions(root: Node, language: str, span_of: Callable[[Node], Span]) -> tuple[Definition, ...]:
     """All definitions under `root` in document order, an outer one before its inner ones."""
-    kinds = _KINDS[language]
+    kinds, beside = _KINDS[language], _BESIDE.get(language, "")
+    nodes = QueryCursor(_query(language)).captures(root).get("definition", [])
     found: list[Definition] = []
-    stack: list[tuple[Node, bool]] = [(root, False)]
-    while stack:
-        node, in_class = stack.pop()
-        kind = kinds.get(node.type) if node.is_named and node.parent is not None else None
-        if kind is not None:
-            definition = _definition(node, kind, in_class, span_of)
-            if definition is not None:
-                found.append(definition)
-                in_class = definition.kind == "class"
-        stack += ((child, in_class) for child in reversed(node.named_children))
+    around: list[
+        tuple[int, bool]
+    ] = []  # the definitions that the next one may be in: where they end, whether classes
+    for node in sorted(nodes, key=lambda n: (n.start_byte, -n.end_byte)):
+        while around and around[-1][0] <= node.start_byte:
+            around.pop()
+        in_class = bool(around) and around[-1][1]
+        definition = _definition(node, kinds[node.type], in_class, beside, span_of)
+        if definition is not None:
+            found.append(definition)
+            around.append((node.end_byte, definition.kind == "class"))
     return tuple(sorted(found, key=lambda d: (d.span.start, -d.span.end)))
 
 
+@cache
+def _query(language: str) -> Query:
+    """Finds all nodes that may be definitions, without making an object of every other node on the way."""
+    return Query(grammar(language), " ".join(f"({kind}) @definition" for kind in _KINDS[language]))
+
+
 def _definition(
-    node: Node, kind: DefinitionKind, in_class: bool, span_of: Callable[[Node], Span]
+    node: Node, kind: DefinitionKind, in_class: bool, beside: str, span_of: Callable[[Node], Span]
 ) -> Definition | None:
     body = node.child_by_field_name("body")
     if (
@@ -174,7 +188,7 @@ def _definition(
     if kind == "function" and in_class:
         kind = "method"
     first = outer = _outermost(outer)
-    while (before := first.prev_named_sibling) is not None and before.type in ("attribute_item", "decorator"):
+    while beside and (before := first.prev_named_sibling) is not None and before.type == beside:
         first = before
     span = Span(span_of(first).start, span_of(outer).end)
     text = name.text if name is not None else None

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from model.editing.definitions import Definition, DefinitionKind
-from model.editing.source import LineIndex, Span
+from model.editing.source import LineIndex, Span, line_index
 
 _TAB = 4  # columns; only comparisons within one file matter
 
@@ -81,7 +81,7 @@ class _Line:
 def guess_definition(text: str, offset: int, language: str) -> Definition | None:
     """The definition whose indentation holds `offset`; None where no header is above it. An empty `language`
     stands for one that has no grammar here: common keywords then tell headers."""
-    lines = LineIndex(text)
+    lines = line_index(text)
     at = lines.line_at(min(max(0, offset), len(text)))
     header = _find_header(lines, at, language)
     if header is None:
@@ -118,7 +118,7 @@ def _first_line(lines: LineIndex, header: int, indent: int, language: str) -> in
 def looks_whole(text: str, span: Span, language: str) -> bool:
     """Whether a definition in braces ends on a line indented like its first and holds no other header that is
     indented so; if not, its closing brace is probably that of something around it or after it."""
-    lines = LineIndex(text)
+    lines = line_index(text)
     number, end = lines.line_at(span.start), lines.line_at(span.end)
     while number < end and (lead := _line(lines, number)) and _is_lead(lead, language):
         number += 1

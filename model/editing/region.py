@@ -11,7 +11,7 @@ from typing import Literal
 
 from model.editing.definitions import Definition
 from model.editing.guess import guess_definition
-from model.editing.source import LineIndex, Span
+from model.editing.source import LineIndex, Span, line_index
 from model.editing.split import Counter, Piece, split_lines, split_text
 from model.editing.syntax import SyntaxProblem, SyntaxTree
 
@@ -49,7 +49,7 @@ def _region_of(text: str, definition: Definition) -> EditRegion:
 
 def own_lines(text: str, span: Span) -> Span:
     """`span` grown to the ends of its lines where only white space, or a `;` or `,` behind, is there."""
-    lines = LineIndex(text)
+    lines = line_index(text)
     first, last = lines.line(lines.line_at(span.start)), lines.line(lines.line_at(span.end))
     start = span.start if text[first.start : span.start].strip() else first.start
     end = span.end if text[span.end : last.end].strip(" \t;,") else last.end
@@ -59,7 +59,7 @@ def own_lines(text: str, span: Span) -> Span:
 def selection(text: str, span: Span) -> EditRegion:
     """What the user selected, without white space around it; several lines become whole lines. A selection
     without any code is its first line."""
-    lines = LineIndex(text)
+    lines = line_index(text)
     chosen = span.of(text)
     end = min(span.end, len(text))
     start = min(end, span.start + len(chosen) - len(chosen.lstrip()))
@@ -74,7 +74,7 @@ def selection(text: str, span: Span) -> EditRegion:
 
 def error_regions(tree: SyntaxTree) -> tuple[EditRegion, ...]:
     """The statements, or else the lines, that hold syntax errors: in order, never overlapping."""
-    lines = LineIndex(tree.text)
+    lines = line_index(tree.text)
     merged: list[Span] = []
     for span in sorted(_error_span(tree, lines, problem) for problem in tree.errors()):
         if merged and span.start <= merged[-1].end:

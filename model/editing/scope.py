@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from model.editing.edit import Edit
-from model.editing.source import LineIndex, Span
+from model.editing.source import LineIndex, Span, line_index
 
 ARROW = " => "
 _GROWS = 16
@@ -84,7 +84,7 @@ class _Lines:
 
 
 def _changed_lines(old_text: str, new_text: str, edits: Sequence[Edit]) -> Iterator[_Lines]:
-    old_index, new_index = LineIndex(old_text), LineIndex(new_text)
+    old_index, new_index = line_index(old_text), line_index(new_text)
     shift = 0
     pending: _Lines | None = None
     for edit in edits:

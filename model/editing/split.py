@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from model.editing.source import LineIndex, Span
+from model.editing.source import LineIndex, Span, line_index
 from model.editing.syntax import SyntaxTree
 
 Counter = Callable[[str], int]
@@ -35,7 +35,7 @@ def split_lines(tree: SyntaxTree, span: Span, size: Counter, limit: int) -> list
 
 def split_text(text: str, span: Span, size: Counter, limit: int) -> list[Piece]:
     """The lines of `span`, cut at blank lines, neighbours packed together within `limit`."""
-    lines = LineIndex(text)
+    lines = line_index(text)
     first, last = lines.line_at(span.start), lines.line_at(span.end)
     cuts = [first]
     for number in range(first + 1, last + 1):
@@ -51,7 +51,7 @@ class _Splitter:
 
     def __init__(self, tree: SyntaxTree, size: Counter, limit: int) -> None:
         self._tree, self._size, self._limit = tree, size, limit
-        self._lines = LineIndex(tree.text)
+        self._lines = line_index(tree.text)
         self._starts: dict[int, tuple[str, int]] = {}
         for definition in tree.definitions():
             if definition.kind in ("function", "method", "class"):

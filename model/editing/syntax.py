@@ -7,6 +7,7 @@ a definition is, `languages.py` which languages there are. Knows nothing of regi
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -165,6 +166,15 @@ class SyntaxTree:
     def top_level(self) -> tuple[Span, ...]:
         """Spans of the file's top-level statements, definitions and comments, in order."""
         return tuple(self._span(node) for node in self._tree.root_node.named_children)
+
+    def top_level_around(self, span: Span) -> Span:
+        """From the top-level statement before the one at `span`'s start to the one behind that at its end."""
+        nodes = self._tree.root_node.named_children
+        start, end = self._offsets.to_byte(span.start), self._offsets.to_byte(span.end)
+        before = bisect_left(nodes, start, key=lambda node: node.end_byte) - 1
+        behind = bisect_right(nodes, end, key=lambda node: node.start_byte)
+        first = self._span(nodes[before]).start if before >= 0 else 0
+        return Span(first, self._span(nodes[behind]).end if behind < len(nodes) else len(self.text))
 
     def statements(self, span: Span) -> tuple[Span, ...]:
         """Spans of the statements directly inside the outermost blocks that lie in `span`, in order: for a

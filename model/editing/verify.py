@@ -6,16 +6,24 @@ Knows syntax and regions; knows nothing of where the edits come from.
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from model.editing.edit import Edit, apply
-from model.editing.source import LineIndex, Span
+from model.editing.source import Span, line_index
 from model.editing.syntax import SyntaxTree
 
 # What a decoder writes when bytes make no character, and what no source file holds.
 _FOREIGN = {"\ufffd": "U+FFFD", "\0": "NUL"}
+_READ_WHOLE = 40_000
+"""Characters up to which Python reads all of a file: that takes 10 ms."""
+# A line that begins with it and holds code. ` *` continues a block comment, in files indented with tabs too.
+_INDENTED = {
+    "\t": re.compile(r"(?:\A|[\r\n])\t[^\S\r\n]*\S"),
+    " ": re.compile(r"(?:\A|[\r\n]) (?!\*)[^\S\r\n]*\S"),
+}
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,24 @@ def judge(
         return Verdict(False, wrong)
     if old_tree is None:
         return Verdict(True, "syntax not checked: no grammar")
-    verdict = _judge_syntax(old_tree, edits)
+    new_tree = old_tree.edited(edits)
+    verdict = _judge_syntax(old_tree, new_tree, edits)
     # The new text first: it nearly always parses, and then the old one need not be read.
-    if verdict.ok and old_tree.language == "python" and not is_python(new_text) and is_python(old_text):
+    if (
+        verdict.ok
+        and old_tree.language == "python"
+        and not _reads_new(new_tree, edits)
+        and is_python(old_text)
+    ):
         return Verdict(False, "Python could not read the result")
     return verdict
+
+
+def _reads_new(tree: SyntaxTree, edits: Sequence[Edit]) -> bool:
+    """Whether Python reads what the edits have made; of a long file the statements of the top level around each."""
+    if len(tree.text) <= _READ_WHOLE:
+        return is_python(tree.text)
+    return all(is_python(tree.top_level_around(span).of(tree.text)) for span in _new_spans(edits))
 
 
 def is_python(text: str) -> bool:
@@ -72,8 +93,7 @@ def is_python(text: str) -> bool:
     return True
 
 
-def _judge_syntax(old_tree: SyntaxTree, edits: Sequence[Edit]) -> Verdict:
-    new_tree = old_tree.edited(edits)
+def _judge_syntax(old_tree: SyntaxTree, new_tree: SyntaxTree, edits: Sequence[Edit]) -> Verdict:
     if not new_tree.has_errors:
         return Verdict(True)
     old_tree, new_tree = old_tree.fresh(), new_tree.fresh()  # or the count depends on what was typed before
@@ -111,17 +131,20 @@ def _wrong_indentation(old_text: str, new_text: str, edits: Sequence[Edit]) -> s
 
 def indentation_of(text: str) -> str | None:
     """The character that begins every indented line, a tab or a space; None where both do or no line is."""
-    lines = LineIndex(text)
-    content = (lines.line(number).of(text) for number in range(lines.line_count))
-    # ` *` continues a block comment, in files indented with tabs too.
-    starts = {line[0] for line in content if line[:1] in (" ", "\t") and line.strip() and line[:2] != " *"}
-    return starts.pop() if len(starts) == 1 else None
+    starts = [character for character, line in _INDENTED.items() if line.search(text)]
+    return starts[0] if len(starts) == 1 else None
 
 
 def _changed_lines(new_text: str, edits: Sequence[Edit]) -> Iterator[str]:
-    lines, shift = LineIndex(new_text), 0
-    for edit in edits:
-        start = edit.start + shift
-        shift += len(edit.new) - (edit.end - edit.start)
-        for number in range(lines.line_at(start), lines.line_at(edit.end + shift) + 1):
+    lines = line_index(new_text)
+    for span in _new_spans(edits):
+        for number in range(lines.line_at(span.start), lines.line_at(span.end) + 1):
             yield lines.line(number).of(new_text)
+
+
+def _new_spans(edits: Sequence[Edit]) -> Iterator[Span]:
+    """Where what sorted edits write stands in the new text."""
+    shift = 0
+    for edit in edits:
+        yield Span(edit.start + shift, edit.start + shift + len(edit.new))
+        shift += len(edit.new) - (edit.end - edit.start)

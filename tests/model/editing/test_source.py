@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 from model.editing.source import Encoding, LineIndex, Span, width
 
 ODD = "ab\n\r\f\v\x1c\x85\u2028\u2029\0é\u0301漢\U0001f600\ud800\udc00"
-texts = st.text(st.sampled_from(ODD), max_size=40) | st.text(max_size=40)
+texts = (
+    st.text(st.sampled_from(ODD), max_size=40)
+    | st.text(max_size=40)
+    | st.lists(st.text("ab漢\u2028"), max_size=6).map("\r\n".join)
+)
 encodings = st.sampled_from(["utf-8", "utf-16", "utf-32"])
 
 

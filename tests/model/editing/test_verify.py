@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.editing import verify
 from model.editing.edit import Edit, apply, minimal_edits
 from model.editing.source import Span
 from model.editing.syntax import parse
@@ -148,3 +149,49 @@ def test_broken_python_may_stay_broken():
     at = text.index("x = 1")
     edits = [Edit(at, at + 5, "y = 1")]
     assert judge(text, parse(text, "python"), edits, [Span(0, len(text))]).ok
+
+
+LONG = "\n\n".join(
+    path.read_text("utf-8").replace("from __future__ import annotations\n", "")
+    for path in sorted(Path(verify.__file__).parent.glob("*.py"))
+)
+LONG_TREE = parse(LONG, "python")
+PIECES = [
+    "(",
+    ")",
+    ":",
+    "\n",
+    "    ",
+    "\n    ",
+    "x",
+    "return",
+    "else:",
+    "def f():",
+    "[",
+    '"',
+    "#",
+    "'''",
+    "\\",
+    "*",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, len(LONG)),
+    st.integers(0, 30),
+    st.lists(st.sampled_from(PIECES), max_size=3),
+    st.booleans(),
+)
+def test_a_long_file_is_judged_as_if_python_read_all_of_it(
+    start: int, length: int, pieces: list[str], whole_line: bool
+) -> None:
+    end = min(len(LONG), start + length)
+    if whole_line:
+        start, end = LONG.rfind("\n", 0, start) + 1, LONG.find("\n", end) + 1 or len(LONG)
+    edits = [Edit(start, end, "".join(pieces))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify, "_READ_WHOLE", 0)
+        around = judge(LONG, LONG_TREE, edits, [Span(0, len(LONG))])
+        patch.setattr(verify, "_READ_WHOLE", len(LONG) * 2)
+        assert judge(LONG, LONG_TREE, edits, [Span(0, len(LONG))]) == around
