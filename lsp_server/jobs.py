@@ -98,6 +98,8 @@ class Worker:
         self._ended: list[Run] = []  # of stopped jobs, to be closed on the worker's thread
         self._numbers = count()
         self._closed = False
+        self.worked = 0.0
+        """Seconds of all work so far, for benchmarks."""
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="redraft-worker", daemon=True)
 
@@ -229,6 +231,13 @@ class Worker:
 
     def _step(self, job: Job) -> bool:
         """Work on `job` for one forward; True when it has been answered."""
+        began = time.perf_counter()
+        try:
+            return self._worked_on(job)
+        finally:
+            self.worked += time.perf_counter() - began
+
+    def _worked_on(self, job: Job) -> bool:
         assert self._engine is not None
         if job.run is None:
             if job.overdue:

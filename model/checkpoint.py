@@ -63,7 +63,8 @@ class Instruction:
 class Decoding:
     """How this checkpoint decodes best, calibrated on held-out projects after training.
 
-    Thresholds are probabilities; `fill_limit`, `prefix`, `suffix` and `sections` are budgets in tokens.
+    Thresholds are probabilities; `fill_limit`, `prefix`, `suffix` and `sections` are budgets in tokens; `fill_block` is
+    how many of a fill's are denoised together (0: as many as the network can).
     """
 
     tau_mask: float = 0.9
@@ -72,6 +73,7 @@ class Decoding:
     tau_edit_mask: float = 0.5
     min_confidence: float = 0.0
     fill_limit: int = 64
+    fill_block: int = 0
     prefix: int = 256
     suffix: int = 64
     sections: int = 64

@@ -66,6 +66,8 @@ class Job:
 
 
 _NOTHING = Canvas((), ())
+_MENDABLE = 64
+"""Tokens of a fill's longest canvas for mending: beyond it nothing was trained."""
 
 
 def prefill(job: Job, cache: KVCache) -> Generator[Forward, Candidates, list[int]]:
@@ -184,7 +186,7 @@ def _mend_fill(job: Job, cache: KVCache, done: Canvas, policy: Policy, lead: int
     for _ in range(2):
         tokens = done.tokens
         bad = {i for i in job.inspect(tokens) if i >= lead} if job.inspect and tokens else set[int]()
-        if not bad or len(tokens) > 2 * job.block:
+        if not bad or len(tokens) > _MENDABLE:
             break
         cache.truncate(len(job.prompt))
         for i in bad:

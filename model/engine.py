@@ -175,7 +175,7 @@ class EngineRun:
                 self._too_long += 1
                 continue
             self._questions.append(question)
-            yield question.job(self._reader.config, self._writer.inspector(question))
+            yield question.job(self._reader.block, self._writer.inspector(question))
 
     def step(self) -> bool:
         began = time.perf_counter()

@@ -71,11 +71,9 @@ class Question:
     def lead_text(self) -> str:
         return self.lead.text.decode("utf-8") if self.lead else ""
 
-    def job(self, config: ModelConfig, inspect: Inspect | None) -> Job:
+    def job(self, block: int, inspect: Inspect | None) -> Job:
         end = EOS if self.source is None else EOR
-        return Job(
-            self.prompt, self.source, self.limit, config.block, end=end, inspect=inspect, lead=self.lead
-        )
+        return Job(self.prompt, self.source, self.limit, block, end=end, inspect=inspect, lead=self.lead)
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,11 @@ class Reader:
     tokenizer: Tokenizer
     config: ModelConfig
     decoding: Decoding
+
+    @property
+    def block(self) -> int:
+        """How many tokens of a fill are denoised together."""
+        return self.decoding.fill_block or self.config.block
 
     def regions(self, request: Request, tree: SyntaxTree | None) -> list[EditRegion]:
         """The spans that may change; raises DeclinedError where there is nothing to change."""

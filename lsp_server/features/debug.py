@@ -28,10 +28,12 @@ def _text(ls: RedraftServer, params: Any) -> dict[str, Any]:
 
 
 def _state(ls: RedraftServer, _: Any) -> dict[str, Any]:
-    """Jobs, and what the fake engine has counted; `modules` are the heavy ones that are imported."""
+    """Jobs, what the fake engine has counted, and how many tokens of prompts the real one was asked about and knew, and
+    for how long all engines have worked; `modules` are the heavy ones that are imported."""
     import sys
 
     counts = getattr(ls.worker.engine, "counts", None)
+    store = getattr(ls.worker.engine, "store", None)
     heavy = ("numpy", "onnxruntime", "torch", "tokenizers", "safetensors")
     return {
         "worker": ls.worker.status.state,
@@ -40,6 +42,9 @@ def _state(ls: RedraftServer, _: Any) -> dict[str, Any]:
         "runs": getattr(counts, "runs", 0),
         "stepsBegun": getattr(counts, "steps_begun", 0),
         "steps": getattr(counts, "steps", 0),
+        "workedMs": 1000 * ls.worker.worked,
+        "askedTokens": getattr(store, "asked_tokens", 0),
+        "reusedTokens": getattr(store, "reused_tokens", 0),
         "modules": [name for name in heavy if name in sys.modules],
     }
 

@@ -1,4 +1,4 @@
-"""`redraft bench`: start, memory and time per request on this machine."""
+"""`redraft bench`: start, memory, typing and time per request on this machine."""
 
 from __future__ import annotations
 
@@ -7,41 +7,117 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import psutil
 
-from model.bench.requests import measure_requests
-from model.bench.server import measure_server
+from model.bench.drawing import draw
+from model.bench.keystrokes import KeystrokeFigures, measure_keystrokes
+from model.bench.replay import TypingFigures, replay, summary
+from model.bench.requests import RequestFigures, measure_requests
+from model.bench.server import ServerFigures, measure_server
+from model.bench.typist import read_sessions
 from model.engine import ModelError
+
+_LINES = (100, 5_000, 20_000)
+_PARTS = ("server", "requests", "keystrokes", "typing")
 
 
 def main(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    parts = _PARTS if "cpu" in arguments.parts else arguments.parts or ("server", "requests")
+    try:
+        server = measure_server() if "server" in parts else None
+        requests = (
+            measure_requests(arguments.model, arguments.backend, arguments.count)
+            if "requests" in parts
+            else []
+        )
+        keys = [measure_keystrokes(lines) for lines in _LINES] if "keystrokes" in parts else []
+        played = {s.name: replay(s, arguments.keys) for s in read_sessions()} if "typing" in parts else {}
+        if arguments.plot:
+            draw(played, requests, arguments.plot)
+    except (ModelError, EOFError, ValueError, OSError) as error:
+        print(f"redraft bench: {error}", file=sys.stderr)
+        return 2
+    typing = [summary(name, questions) for name, questions in played.items()]
+    machine = {"cores": psutil.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 2**30)}
+    if arguments.json:
+        print(json.dumps(_as_json(machine, server, requests, keys, typing)))
+    else:
+        print(f"{machine['cores']} cores, {machine['memory_gb']} GB")
+        _show(server, requests, keys, typing)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="redraft bench", description="Measure the server on this machine.")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        type=_part,
+        help="server, requests, keystrokes, typing (six minutes at a person's speed), or cpu for all of them; "
+        "without any server and requests",
+    )
     parser.add_argument("--model", help="checkpoint folder (default: the embedded model)")
     parser.add_argument("--backend", default="auto", help="auto, onnx or torch")
     parser.add_argument("--count", type=int, default=40, help="requests of each kind")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = parser.parse_args(argv)
-    try:
-        server = measure_server()
-        requests = measure_requests(arguments.model, arguments.backend, arguments.count)
-    except (ModelError, EOFError, ValueError) as error:
-        print(f"redraft bench: {error}", file=sys.stderr)
-        return 2
-    machine = {"cores": psutil.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 2**30)}
-    if arguments.json:
-        figures = {"machine": machine, "server": asdict(server), "requests": [asdict(r) for r in requests]}
-        print(json.dumps(figures))
-        return 0
-    print(f"{machine['cores']} cores, {machine['memory_gb']} GB")
-    print(f"start to `initialize` response  {server.initialize_ms:8.1f} ms (median of {server.runs})")
-    print(
-        f"memory then / model at rest     {server.memory_initialized_mb:.0f} / {server.memory_at_rest_mb:.0f} MB"
+    parser.add_argument("--keys", type=int, help="keys of each typing session (default: all)")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="draw the times (needs the extra `train`)"
     )
-    print(f"idle CPU                        {server.idle_cpu_percent:8.2f} %")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _part(name: str) -> str:
+    known = (*_PARTS, "cpu")
+    if name not in known:
+        raise argparse.ArgumentTypeError(f"there is no part {name!r}; known are {', '.join(known)}")
+    return name
+
+
+def _as_json(
+    machine: dict[str, Any],
+    server: ServerFigures | None,
+    requests: Sequence[RequestFigures],
+    keys: Sequence[KeystrokeFigures],
+    typing: Sequence[TypingFigures],
+) -> dict[str, Any]:
+    lists = {"requests": requests, "keystrokes": keys, "typing": typing}
+    found = {name: [asdict(each) for each in figures] for name, figures in lists.items()}
+    return {"machine": machine, "server": asdict(server) if server else None, **found}
+
+
+def _show(
+    server: ServerFigures | None,
+    requests: Sequence[RequestFigures],
+    keys: Sequence[KeystrokeFigures],
+    typing: Sequence[TypingFigures],
+) -> None:
+    if server is not None:
+        print(f"start to `initialize` response  {server.initialize_ms:8.1f} ms (median of {server.runs})")
+        print(
+            f"memory then / model at rest     {server.memory_initialized_mb:.0f} / {server.memory_at_rest_mb:.0f} MB"
+        )
+        print(f"idle CPU                        {server.idle_cpu_percent:8.2f} %")
     for each in requests:
         print(
             f"{each.name:34} p50 {each.p50_ms:7.1f}  p95 {each.p95_ms:7.1f} ms  "
             f"{each.forwards:6.2f} forwards  {each.tokens_per_forward:5.2f} tokens/forward"
         )
-    return 0
+    for key in keys:
+        print(
+            f"{key.lines:6} lines, without the model: {key.key_ms:6.2f} ms a key that is overtaken, "
+            f"p50 {key.answer_p50_ms:.1f} p95 {key.answer_p95_ms:.1f} ms to an answer"
+        )
+    for each in typing:
+        print(
+            f"{each.session}: {each.requests} requests, {each.overtaken} overtaken, {each.without_model} answered "
+            f"without the model, {each.asked} by it\n"
+            f"  p50 {each.answer_p50_ms:.0f}  p95 {each.answer_p95_ms:.0f} ms to the answer, of which work "
+            f"{each.work_p50_ms:.0f} and {each.work_p95_ms:.0f}; prompt tokens computed: median "
+            f"{each.computed_median:.0f} of {each.prompt_median:.0f}, {each.computed_per_request:.1f} a request"
+        )
