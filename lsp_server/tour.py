@@ -151,11 +151,11 @@ def _plain(value: Any) -> dict[str, Any]:
 
 
 def scenes() -> tuple[Scene, Scene, Scene]:
-    """Three of our own sources, which no model was trained on: a line cut in the middle, a function whose header
+    """Three of our own sources, which no model was trained on: a line cut inside a word, a function whose header
     lost its colon, old-style comparisons. They were chosen because the embedded model solves them; how often
     it does on code at large, its model card says."""
     losses = (_SOURCES / "losses.py").read_text("utf-8")
-    cursor = losses.index("    block: torch.Tensor") + len("    block: ")
+    cursor = losses.index("    block: torch.Tensor") + len("    block: t")
     cut = losses[:cursor] + losses[losses.index("\n", cursor) :]
     cache = (_SOURCES / "cache.py").read_text("utf-8")
     header = re.search(r"def common_prefix\(.*\) -> int(:)\n", cache)

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
 
-from model.decoders import Inspect
+from model.decoders import Enough, Inspect
 from model.editing.edit import Edit, minimal_edits
 from model.editing.line_ends import normalise, restore
 from model.editing.scope import Scope
 from model.editing.source import Span, line_index
 from model.editing.syntax import SyntaxTree
 from model.editing.tabs import tabbed
-from model.editing.trim import Around, trim, without_last_line
+from model.editing.trim import Around, is_complete, trim, without_last_line
 from model.editing.verify import Verdict, judge
 from model.questions import Question
 from model.request import Complete, Request, completion_at
@@ -83,7 +83,7 @@ class Writer:
         text = self.request.document.text
         lines = line_index(text)
         line = lines.line(lines.line_at(span.start))
-        before = text[line.start : span.start] + task.start_with
+        before = self._line_before(task, span)
         rest = text[span.end : lines.line(lines.line_at(span.end)).end]
         above = normalise(text[max(0, line.start - 4000) : line.start])
         after = normalise(text[lines.full_line(lines.line_at(span.end)).end :][:4000])
@@ -92,6 +92,26 @@ class Writer:
         if not kept:
             return ""
         return restore(task.start_with + kept, "", text)
+
+    def enough(self, question: Question) -> Enough | None:
+        """A function that tells from an answer's tokens whether more of them would be cut off; None for edits."""
+        span = question.region.span
+        task = completion_at(self.request.task, span)
+        if task is None:
+            return None
+        before, language = self._line_before(task, span), self.request.document.language
+
+        def enough(tokens: Sequence[int]) -> bool:
+            own = self.tokenizer.decode(tokens).removeprefix(question.lead_text)
+            return is_complete(own, before, task.multiline, language)
+
+        return enough
+
+    def _line_before(self, task: Complete, span: Span) -> str:
+        """The cursor's line up to it, with what a widget's selected item writes there."""
+        lines = line_index(self.request.document.text)
+        start = lines.line(lines.line_at(span.start)).start
+        return self.request.document.text[start : span.start] + task.start_with
 
     def verdict(self, edits: Sequence[Edit], regions: Sequence[Span]) -> Verdict:
         return judge(self.request.document.text, self.tree, edits, regions)

@@ -13,7 +13,7 @@ import numpy as np
 from model.backends.interface import Candidates
 from model.cache import KVCache
 from model.canvas import Canvas, before_end
-from model.decoders import Decoder, Forward, Job, begin
+from model.decoders import Decoder, Forward, Job, begin, has_enough
 from model.tokenizer import FIRST_TEXT_ID, MASK
 
 _LONGEST_MATCH, _DRAFT = 3, 10
@@ -26,7 +26,7 @@ def autoregress(job: Job, cache: KVCache) -> Decoder:
     pending, lead = yield from begin(job, cache)
     tokens, logp = list(lead.settled), lead.logp
     limit = job.limit + len(tokens)
-    while len(tokens) < limit:
+    while len(tokens) < limit and not has_enough(job, tokens):
         state = Canvas(tuple(tokens), (), logp)
         found = yield Forward("causal", pending, (), [len(pending) - 1], state, "causal")
         token = int(found.best[0])
@@ -50,7 +50,7 @@ def speculate(job: Job, cache: KVCache, draft_steps: int = 1) -> Decoder:
     pending, lead = yield from begin(job, cache)
     tokens, logp = list(lead.settled), lead.logp
     limit = job.limit + len(tokens)
-    while len(tokens) < limit:
+    while len(tokens) < limit and not has_enough(job, tokens):
         # `pending` ends with the last token known for sure; its causal row predicts the block's first.
         size = min(job.block, limit - len(tokens))
         ids: list[int] = [MASK] * size
@@ -97,7 +97,7 @@ def look_up(job: Job, cache: KVCache) -> Decoder:
     pending, lead = yield from begin(job, cache)
     tokens, logp = list(lead.settled), lead.logp
     limit = job.limit + len(tokens)
-    while len(tokens) < limit:
+    while len(tokens) < limit and not has_enough(job, tokens):
         drafted = _recurring(job, tokens)[: limit - len(tokens) - 1]
         known = cache.length + len(pending)
         rows = range(len(pending) - 1, len(pending) + len(drafted))

@@ -25,6 +25,9 @@ PassKind = Literal["prefill", "denoise", "commit", "verify", "causal"]
 Inspect = Callable[[Sequence[int]], Sequence[int]]
 """Answer tokens -> indices of those that break the syntax (none: the answer is fine)."""
 
+Enough = Callable[[Sequence[int]], bool]
+"""Whether a fill's tokens so far are all that can be used of it."""
+
 
 @dataclass(frozen=True)
 class Forward:
@@ -58,6 +61,7 @@ class Job:
     inspect: Inspect | None = None
     rounds: int = 8
     lead: Lead | None = None
+    enough: Enough | None = None
 
     @property
     def longest_canvas(self) -> int:
@@ -97,6 +101,10 @@ def begin(job: Job, cache: KVCache) -> Generator[Forward, Candidates, tuple[list
     return pending, Canvas(tuple(tokens), (), logp)
 
 
+def has_enough(job: Job, tokens: Sequence[int]) -> bool:
+    return job.enough is not None and job.enough(tokens)
+
+
 def fill(job: Job, cache: KVCache, policy: Policy) -> Decoder:
     """Blocks of masks after the prompt, each denoised and then committed with the next block's first pass."""
     pending, lead = yield from begin(job, cache)
@@ -107,7 +115,7 @@ def fill(job: Job, cache: KVCache, policy: Policy) -> Decoder:
         canvas = yield from _denoise(Canvas(tuple(settled), (MASK,) * size, logp), pending, policy)
         logp = canvas.logp
         settled, pending = [*settled, *before_end(canvas.ids)], list(canvas.ids)
-        if EOS in canvas.ids or len(settled) >= limit:
+        if EOS in canvas.ids or len(settled) >= limit or has_enough(job, settled):
             break
     return (yield from _mend_fill(job, cache, Canvas(tuple(settled), (), logp), policy, len(lead.settled)))
 

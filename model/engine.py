@@ -175,7 +175,8 @@ class EngineRun:
                 self._too_long += 1
                 continue
             self._questions.append(question)
-            yield question.job(self._reader.block, self._writer.inspector(question))
+            writer = self._writer
+            yield question.job(self._reader.block, writer.inspector(question), writer.enough(question))
 
     def step(self) -> bool:
         began = time.perf_counter()

@@ -13,7 +13,7 @@ from itertools import pairwise
 from model import prompt
 from model.checkpoint import Decoding, Instruction
 from model.config import ModelConfig
-from model.decoders import Inspect, Job
+from model.decoders import Enough, Inspect, Job
 from model.editing import region as regions
 from model.editing.context import Budgets, Surroundings, Window, sections, window
 from model.editing.line_ends import normalise
@@ -71,9 +71,18 @@ class Question:
     def lead_text(self) -> str:
         return self.lead.text.decode("utf-8") if self.lead else ""
 
-    def job(self, block: int, inspect: Inspect | None) -> Job:
+    def job(self, block: int, inspect: Inspect | None, enough: Enough | None) -> Job:
         end = EOS if self.source is None else EOR
-        return Job(self.prompt, self.source, self.limit, block, end=end, inspect=inspect, lead=self.lead)
+        return Job(
+            self.prompt,
+            self.source,
+            self.limit,
+            block,
+            end=end,
+            inspect=inspect,
+            lead=self.lead,
+            enough=enough,
+        )
 
 
 @dataclass(frozen=True)

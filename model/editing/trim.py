@@ -67,6 +67,16 @@ def trim(suggestion: str, around: Around, multiline: bool, language: str | None)
     return suggestion if suggestion.strip() else ""
 
 
+def is_complete(suggestion: str, before: str, multiline: bool, language: str | None) -> bool:
+    """Whether all that might follow `suggestion` would be cut off: its line has ended, or it has left the block."""
+    first, line_break, _ = suggestion.partition("\n")
+    if not line_break:
+        return False
+    if not multiline or (before.strip() and not opens_block(before + first, language)):
+        return True
+    return cut_dedent(suggestion, before) != suggestion
+
+
 def _makes_no_word(suggestion: str, around: Around) -> bool:
     """Whether the suggestion's end and the rest of the word at the cursor make a word that stands nowhere near."""
     behind = re.match(r"\w+", around.rest)

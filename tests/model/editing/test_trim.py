@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from model.editing.syntax import parse
@@ -12,6 +12,7 @@ from model.editing.trim import (
     cut_dedent,
     cut_overlap,
     cut_repetition,
+    is_complete,
     opens_block,
     repeats_following,
     should_complete,
@@ -169,3 +170,38 @@ def test_completions_come_unasked_only_where_they_can_help() -> None:
     assert offered("x = 'a|b'\n", asked=True)
     assert offered("x = | a\r\nlonger line\r\n")
     assert should_complete("", 0)
+
+
+@pytest.mark.parametrize(
+    ("suggestion", "before", "multiline", "complete"),
+    [
+        ("x + 1", "    y = ", True, False),  # its line may go on
+        ("x + 1\n", "    y = ", True, True),
+        ("x + 1\n    z", "    y = ", False, True),
+        ("(\n", "    y = f", True, False),  # a bracket is open
+        ("(\n        x", "    y = f", False, True),
+        ("    x = 1\n    y", "", True, False),
+        ("x = 1\n    y = 2\n", "    ", True, False),
+        ("x = 1\nprint", "    ", True, True),  # that has left the block
+        ("x = 1\n  ", "    ", True, False),  # nobody knows yet where that line begins
+        ("\n        return", "    if x:", True, False),
+        ("\n        return\n    else", "    if x:", True, False),
+        ("\n        return\nelse", "    if x:", True, True),
+    ],
+)
+def test_an_answer_is_complete_where_more_would_be_cut(suggestion, before, multiline, complete):
+    assert is_complete(suggestion, before, multiline, "python") is complete
+
+
+PIECES = st.lists(
+    st.sampled_from(["a", "b", "(", ":", "\n", "    ", "\n    ", "\n        "]), max_size=8
+).map("".join)
+
+
+@given(PIECES, PIECES, st.sampled_from(["", "    ", "  x = ", "    if y:", "    f("]))
+def test_what_follows_a_complete_answer_does_not_matter(suggestion, more, before):
+    """Where nothing stands around, and loops aside, which are looked for in all of a suggestion."""
+    assume(is_complete(suggestion, before, True, "python"))
+    assume(all(cut_repetition(text) == text for text in (suggestion, suggestion + more)))
+    around = Around("", before, "", "")
+    assert trim(suggestion + more, around, True, "python") == trim(suggestion, around, True, "python")
