@@ -77,21 +77,21 @@ class Writer:
             for place in self.scope.places(region.of(text))
         ]
         code = [place for place in found if tree is None or not tree.in_comment_or_string(place.start)]
-        return sum(not any(e.start <= place.end and place.start <= e.end for e in edits) for place in code)
+        return sum(not any(e.span.overlaps(place) or place.covers(e.span) for e in edits) for place in code)
 
     def _completion(self, task: Complete, span: Span, new: str) -> str:
+        kept = trim(new, self._around(task, span), task.multiline, self.request.document.language)
+        return restore(task.start_with + kept, "", self.request.document.text) if kept else ""
+
+    def _around(self, task: Complete, span: Span) -> Around:
         text = self.request.document.text
         lines = line_index(text)
         line = lines.line(lines.line_at(span.start))
-        before = self._line_before(task, span)
+        before = text[line.start : span.start] + task.start_with
         rest = text[span.end : lines.line(lines.line_at(span.end)).end]
         above = normalise(text[max(0, line.start - 4000) : line.start])
         after = normalise(text[lines.full_line(lines.line_at(span.end)).end :][:4000])
-        around = Around(above, before, rest, after)
-        kept = trim(new, around, task.multiline, self.request.document.language)
-        if not kept:
-            return ""
-        return restore(task.start_with + kept, "", text)
+        return Around(above, before, rest, after)
 
     def enough(self, question: Question) -> Enough | None:
         """A function that tells from an answer's tokens whether more of them would be cut off; None for edits."""
@@ -99,19 +99,13 @@ class Writer:
         task = completion_at(self.request.task, span)
         if task is None:
             return None
-        before, language = self._line_before(task, span), self.request.document.language
+        around, language = self._around(task, span), self.request.document.language
 
         def enough(tokens: Sequence[int]) -> bool:
             own = self.tokenizer.decode(tokens).removeprefix(question.lead_text)
-            return is_complete(own, before, task.multiline, language)
+            return is_complete(own, around, task.multiline, language)
 
         return enough
-
-    def _line_before(self, task: Complete, span: Span) -> str:
-        """The cursor's line up to it, with what a widget's selected item writes there."""
-        lines = line_index(self.request.document.text)
-        start = lines.line(lines.line_at(span.start)).start
-        return self.request.document.text[start : span.start] + task.start_with
 
     def verdict(self, edits: Sequence[Edit], regions: Sequence[Span]) -> Verdict:
         return judge(self.request.document.text, self.tree, edits, regions)
@@ -163,7 +157,7 @@ class Writer:
 
 
 def _is_whole(question: Question, lane: Lane) -> bool:
-    """Whether the model has ended its answer itself."""
+    """Whether the answer was not cut at its limit."""
     return lane.is_finished and lane.tokens < question.limit
 
 

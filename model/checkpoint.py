@@ -52,8 +52,8 @@ class Instruction:
         if not self.becomes:
             return None
         scope = Scope(re.compile(self.sign), re.compile(self.becomes, re.DOTALL))
-        plain = " ".join(asked.split()).lower()
-        return scope if any(plain == each.lower() for each in self.phrasings) else scope.asked(asked, code)
+        plain = _words(asked)
+        return scope if any(plain == _words(each) for each in self.phrasings) else scope.asked(asked, code)
 
     def may_apply(self, code: str) -> bool:
         return re.search(self.sign, code) is not None
@@ -143,6 +143,11 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     checkpoint = Checkpoint(folder, config, decoding, data.get("facts", {}))
     check_safetensors(checkpoint.weights)
     return checkpoint
+
+
+def _words(instruction: str) -> list[str]:
+    """The words of an instruction in their order, without what politeness and punctuation add."""
+    return [word for word in re.findall(r"\w+|[=!]=|[\[\](){}]", instruction.lower()) if word != "please"]
 
 
 def _missing(folder: Path, error: OSError) -> str:

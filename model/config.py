@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
+SMALL = 8_000_000
+"""Weights up to which a network is small: as float32 they take 32 MB, which a processor's caches hold."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -44,6 +47,10 @@ class ModelConfig:
         norms = 2 * self.width + self.qk_norm * 2 * self.head_size
         layer = attention + 3 * self.width * self.ff + norms
         return (2 - self.tied) * self.vocab * self.width + self.layers * layer + 2 * self.width
+
+    @property
+    def is_small(self) -> bool:
+        return self.parameters <= SMALL
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)

@@ -74,7 +74,9 @@ class DiffusionEngine:
         fill_policy: Policy | None = None,
     ) -> None:
         self.backend = backend
-        self.reader = Reader(tokenizer, backend.config, decoding)
+        # Short blocks are what suits a checkpoint's own way; others decode in blocks of the trained length.
+        own = decoding if mode == "diffusion" and fill_policy is None else replace(decoding, fill_block=0)
+        self.reader = Reader(tokenizer, backend.config, own)
         self.store = PrefixStore(backend.new_cache)
         self._fill: Policy = fill_policy or Threshold(decoding.tau_mask)
         self._mode: Mode = mode
@@ -101,11 +103,11 @@ class DiffusionEngine:
             return self.styled(request.policy, edits=not is_fill(request.task)).start(
                 replace(request, policy="")
             )
-        if (scope := self._scope(request)) is not None:
+        if (scope := self.scope(request)) is not None:
             return Passes(partial(EngineRun, self, scope=scope), request)
         return EngineRun(self, request)
 
-    def _scope(self, request: Request) -> Scope | None:
+    def scope(self, request: Request) -> Scope | None:
         """What alone the refactoring that is asked for may change; None where that is not known."""
         task, known = request.task, self.known(request.task)
         if known is None or not isinstance(task, Refactor):
@@ -151,7 +153,7 @@ class EngineRun:
         self._request = request
         document = request.document
         self._tree = document.tree or try_parse(document.text, document.language)
-        self._writer = Writer(request, self._tree, engine.reader.tokenizer, scope)
+        self._writer = Writer(request, self._tree, engine.reader.tokenizer, scope or engine.scope(request))
         self._is_fill = is_fill(request.task)
         unasked = isinstance(request.task, Complete) and not request.task.asked
         self._minimum = engine.reader.decoding.min_confidence if unasked else 0.0
@@ -272,7 +274,7 @@ class EngineRun:
     def _notes(self, unread: int = 0, edits: Sequence[Edit] = ()) -> list[str]:
         """What a user should know beside the edits."""
         notes = [f"not reached in time: {_parts(unread)}"] if unread else []
-        if left := self._writer.places_left([region.span for region in self._regions], edits):
+        if left := self._writer.places_left([question.region.span for question in self._questions], edits):
             notes.append(f"left as they are: {left} place{'s' if left > 1 else ''} that look alike")
         if self._too_long:
             notes.append(f"too long for the model and left alone: {_parts(self._too_long)}")

@@ -26,8 +26,6 @@ from model.quantize import ZERO_POINT
 from model.tokenizer import FIRST_TEXT_ID
 
 _DTYPES = {"F32": TensorProto.FLOAT, "U8": TensorProto.UINT8}
-SMALL = 8_000_000
-"""Weights up to which products are float32: 32 MB, which caches hold."""
 _BLOCK = 32
 """Columns that `MatMulNBits` takes together; all of a row's blocks share its scale."""
 
@@ -145,10 +143,10 @@ def require_exportable(config: ModelConfig) -> None:
         raise ValueError(f"int8 inference needs sizes that are multiples of {_BLOCK}: {', '.join(wrong)}")
 
 
-def export_onnx(config: ModelConfig, weights: Path, path: Path, small: int = SMALL) -> None:
-    """Write the graph beside `weights` (the same folder: the reference to it is relative); networks of up to `small`
-    weights are multiplied in float32."""
-    g = _Graph(weights, config.parameters <= small)
+def export_onnx(config: ModelConfig, weights: Path, path: Path, widen: bool | None = None) -> None:
+    """Write the graph beside `weights` (the same folder: the reference to it is relative). `widen` says whether it
+    multiplies in float32; None: where the network is small."""
+    g = _Graph(weights, config.is_small if widen is None else widen)
     table = _table(g, "table") if g.is_small else ""
     x = _embed(g, config, table)
     if config.embedding_norm:

@@ -21,7 +21,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: %(default)s)")
     parser.add_argument(
         "--threads",
-        type=positive,
+        type=count,
         default=0,
         metavar="N",
         help="CPU threads (default: the back end's choice)",
@@ -33,6 +33,12 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
 def positive(text: str) -> int:
     if not (text.isdecimal() and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
     return int(text)
 
 

@@ -12,19 +12,20 @@ import psutil
 from model.backends.interface import Backend, Candidates, Pass, lay_out
 from model.cache import KVCache
 from model.checkpoint import Checkpoint, ModelError
+from model.config import ModelConfig
 
 _PAST_MULTIPLE = 64
 """Past lengths are rounded up to this, so that few distinct shapes reach the runtime's allocator."""
 
 
 class OnnxBackend(Backend):
-    """Runs a checkpoint's `graph.onnx`. `threads` None takes the physical cores, four at most."""
+    """Runs a checkpoint's `graph.onnx`. `threads` None takes what pays: see `default_threads`."""
 
     def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
         self.config = checkpoint.config
         self._kept: np.ndarray | None = None
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or default_threads()
+        options.intra_op_num_threads = threads or default_threads(checkpoint.config)
         options.inter_op_num_threads = 1
         options.enable_mem_pattern = False  # shapes change at every step
         options.log_severity_level = 3
@@ -96,8 +97,11 @@ class OnnxBackend(Backend):
         return self._kept
 
 
-def default_threads() -> int:
-    """Physical cores this process may use, four at most: more did not help at these sizes."""
+def default_threads(config: ModelConfig) -> int:
+    """One for a small network, whose products are too short to be shared; else the physical cores that this process may
+    use, four at most: more did not help."""
+    if config.is_small:
+        return 1
     physical = psutil.cpu_count(logical=False) or 1
     affinity = getattr(os, "sched_getaffinity", None)
     usable = len(affinity(0)) if affinity else os.cpu_count() or 1

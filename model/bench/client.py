@@ -26,6 +26,7 @@ class Client:
         self._number = 0
         self._came: queue.Queue[tuple[float, Message]] = queue.Queue()
         self._answers: dict[int, tuple[float, Message]] = {}
+        self._has_ended = False
         threading.Thread(target=self._read, daemon=True).start()
 
     def __enter__(self) -> Client:
@@ -65,32 +66,30 @@ class Client:
         self._send({"method": method, "params": params})
 
     def answer(self, number: int) -> tuple[float, Message] | None:
-        """When a request was answered and with what, if it has been."""
+        """When a request was answered and with what, if it has been; raises EOFError once the server has ended."""
         while not self._came.empty():
             self._keep(*self._came.get())
+        if self._has_ended and number not in self._answers:
+            raise EOFError("the server ended before it answered")
         return self._answers.get(number)
 
     def wait_for(self, number: int) -> tuple[float, Message]:
         """Raises EOFError where the server ends before it answers."""
         while (found := self.answer(number)) is None:
-            self._keep(*self._next())
+            self._keep(*self._came.get())
         return found
 
     def wait_until(self, wanted: Callable[[Message], bool]) -> Message:
         """The next message that `wanted` accepts; raises EOFError where the server ends before it comes."""
-        while True:
-            came, message = self._next()
+        while not self._has_ended:
+            came, message = self._came.get()
             self._keep(came, message)
-            if wanted(message):
+            if message and wanted(message):
                 return message
-
-    def _next(self) -> tuple[float, Message]:
-        came, message = self._came.get()
-        if not message:
-            raise EOFError("the server ended before it answered")
-        return came, message
+        raise EOFError("the server ended before it answered")
 
     def _keep(self, came: float, message: Message) -> None:
+        self._has_ended = self._has_ended or not message
         if "id" in message and "method" not in message:
             self._answers[message["id"]] = came, message
 

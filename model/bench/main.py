@@ -26,16 +26,19 @@ _PARTS = ("server", "requests", "keystrokes", "typing")
 
 def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
+    chosen = ["--backend", arguments.backend, *(["--model", arguments.model] if arguments.model else [])]
     parts = _PARTS if "cpu" in arguments.parts else arguments.parts or ("server", "requests")
     try:
-        server = measure_server() if "server" in parts else None
+        server = measure_server(chosen) if "server" in parts else None
         requests = (
             measure_requests(arguments.model, arguments.backend, arguments.count)
             if "requests" in parts
             else []
         )
         keys = [measure_keystrokes(lines) for lines in _LINES] if "keystrokes" in parts else []
-        played = {s.name: replay(s, arguments.keys) for s in read_sessions()} if "typing" in parts else {}
+        played = (
+            {s.name: replay(s, arguments.keys, chosen) for s in read_sessions()} if "typing" in parts else {}
+        )
         if arguments.plot:
             draw(played, requests, arguments.plot)
     except (ModelError, EOFError, ValueError, OSError) as error:
@@ -63,13 +66,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", help="checkpoint folder (default: the embedded model)")
     parser.add_argument("--backend", default="auto", help="auto, onnx or torch")
-    parser.add_argument("--count", type=int, default=40, help="requests of each kind")
-    parser.add_argument("--keys", type=int, help="keys of each typing session (default: all)")
+    parser.add_argument("--count", type=_count, default=40, help="requests of each kind")
+    parser.add_argument("--keys", type=_count, help="keys of each typing session (default: all)")
     parser.add_argument(
         "--plot", type=Path, metavar="FILE.png", help="draw the times (needs the extra `train`)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
 
 
 def _part(name: str) -> str:
@@ -116,7 +125,7 @@ def _show(
     for each in typing:
         print(
             f"{each.session}: {each.requests} requests, {each.overtaken} overtaken, {each.without_model} answered "
-            f"without the model, {each.asked} by it\n"
+            f"without the model, {each.asked} reached it\n"
             f"  p50 {each.answer_p50_ms:.0f}  p95 {each.answer_p95_ms:.0f} ms to the answer, of which work "
             f"{each.work_p50_ms:.0f} and {each.work_p95_ms:.0f}; prompt tokens computed: median "
             f"{each.computed_median:.0f} of {each.prompt_median:.0f}, {each.computed_per_request:.1f} a request"

@@ -35,8 +35,9 @@ class Question:
 @dataclass(frozen=True)
 class TypingFigures:
     """Of a session's requests, which are as many as changes: how many a newer key overtook before any work, were
-    answered without the model, or reached it. Of those that it answered the milliseconds to the answer, the wait for a
-    rest in typing included, and of work alone; of all that reached it the prompt tokens that had to be computed."""
+    answered without the model, or reached it (a newer key may have stopped it there). Of those that it answered the
+    milliseconds to the answer, the wait for a rest in typing included, and of work alone; of all that reached it the
+    prompt tokens that had to be computed."""
 
     session: str
     requests: int
@@ -54,9 +55,10 @@ class TypingFigures:
     prompt_median: float
 
 
-def replay(session: Session, keys: int | None = None) -> list[Question]:
-    """What became of each request of a session's first `keys` keys; takes as long as typing them took."""
-    with Client("--debug") as client:
+def replay(session: Session, keys: int | None = None, arguments: Sequence[str] = ()) -> list[Question]:
+    """What became of each request of a session's first `keys` keys, of a server with such `arguments`; takes as long as
+    typing them took."""
+    with Client("--debug", *arguments) as client:
         client.initialize()
         client.load()
         uri = f"file:///project/{session.path}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -23,13 +24,13 @@ class ServerFigures:
     idle_cpu_percent: float
 
 
-def measure_server(runs: int = 5) -> ServerFigures:
+def measure_server(arguments: Sequence[str] = (), runs: int = 5) -> ServerFigures:
     """Start the server several times over stdio; the last one is left to load its model."""
     times: list[float] = []
     early = rest = idle = 0.0
     for number in range(runs):
         began = time.perf_counter()
-        with Client() as client:
+        with Client(*arguments) as client:
             client.initialize()
             times.append((time.perf_counter() - began) * 1000)
             if number == runs - 1:

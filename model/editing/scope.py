@@ -16,6 +16,7 @@ from model.editing.edit import Edit
 from model.editing.source import LineIndex, Span, line_index
 
 ARROW = " => "
+_VARIABLE = re.compile(r"\b[^\W\d_]\b")
 _GROWS = 16
 """Characters that a place may grow by."""
 
@@ -31,8 +32,10 @@ class Scope:
 
     def asked(self, instruction: str, code: str) -> Scope:
         """This scope for the places of `code` that an instruction names: "{} instead of dict()" is not about `list()`.
-        A name that is not there, as in "`x not in y` for `not x in y`", stands for any."""
-        named = {_plain(place) for place in self.sign.finditer(instruction)}
+        One that is not there, or has a variable of one letter as in "`x not in y` for `not x in y`", stands for any."""
+        named = {
+            _plain(place) for place in self.sign.finditer(instruction) if not _VARIABLE.search(place.group())
+        }
         return replace(self, named=frozenset(named & {_plain(place) for place in self.sign.finditer(code)}))
 
     def places(self, code: str) -> list[re.Match[str]]:

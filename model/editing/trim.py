@@ -67,14 +67,21 @@ def trim(suggestion: str, around: Around, multiline: bool, language: str | None)
     return suggestion if suggestion.strip() else ""
 
 
-def is_complete(suggestion: str, before: str, multiline: bool, language: str | None) -> bool:
-    """Whether all that might follow `suggestion` would be cut off: its line has ended, or it has left the block."""
+def is_complete(suggestion: str, around: Around, multiline: bool, language: str | None) -> bool:
+    """Whether all that might follow `suggestion` would be cut off: its line has ended, or it has left the block. While
+    it could still turn out to repeat the lines above or below, which are several, it is not."""
     first, line_break, _ = suggestion.partition("\n")
-    if not line_break:
+    if not line_break or _may_repeat(first, around):
         return False
-    if not multiline or (before.strip() and not opens_block(before + first, language)):
+    if not multiline or (around.before.strip() and not opens_block(around.before + first, language)):
         return True
-    return cut_dedent(suggestion, before) != suggestion
+    return cut_dedent(suggestion, around.before) != suggestion
+
+
+def _may_repeat(first: str, around: Around) -> bool:
+    above = [line.rstrip() for line in around.above[-2000:].split("\n") if line.strip()][-2:]
+    below = next((line.strip() for line in around.after.split("\n", 40)[:40] if line.strip()), "")
+    return (around.before + first).rstrip() in above[:1] or (bool(first.strip()) and first.strip() == below)
 
 
 def _makes_no_word(suggestion: str, around: Around) -> bool:

@@ -79,7 +79,10 @@ def _reads_new(tree: SyntaxTree, edits: Sequence[Edit]) -> bool:
     """Whether Python reads what the edits have made; of a long file the statements of the top level around each."""
     if len(tree.text) <= _READ_WHOLE:
         return is_python(tree.text)
-    return all(is_python(tree.top_level_around(span).of(tree.text)) for span in _new_spans(edits))
+    around = sorted({tree.top_level_around(span) for span in _new_spans(edits)})
+    if sum(map(len, around)) >= len(tree.text):
+        return is_python(tree.text)
+    return all(is_python(span.of(tree.text)) for span in around)
 
 
 def is_python(text: str) -> bool:

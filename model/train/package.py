@@ -19,7 +19,7 @@ from model.eval.benchmark import scores
 from model.eval.cases import broken_functions
 from model.eval.corpus import HOLES, Draw, cases, changes, groups, solve
 from model.eval.holes import completions
-from model.export import SMALL, export_onnx
+from model.export import export_onnx
 from model.quantize import quantize
 from model.tokenizer import Tokenizer
 from model.train.calibrate import calibrate
@@ -72,7 +72,7 @@ def package(trained: Trained, tokenizer: Tokenizer, folder: Path, corpus: Path) 
         prefix=int(limits.prefix * 1.5),
         suffix=limits.suffix,
         sections=limits.sections,
-        fill_block=_SHORT_BLOCK if recipe.model.parameters <= SMALL else 0,
+        fill_block=_SHORT_BLOCK if recipe.model.is_small else 0,
     )
     save_file(quantize(trained.state.network), folder / "model.safetensors")
     export_onnx(recipe.model, folder / "model.safetensors", folder / "graph.onnx")

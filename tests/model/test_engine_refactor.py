@@ -275,6 +275,7 @@ LITERALS = Instruction(
         ("use {} and [] instead of dict() and list()", "x = {}\ny = []\n"),
         ("use {} instead of dict()", "x = {}\ny = list()\n"),
         ("use literals for empty  collections please", "x = {}\ny = []\n"),
+        ("Please use {} and [] instead of dict() and list().", "x = {}\ny = []\n"),
     ],
 )
 def test_an_instruction_that_names_its_places_is_about_those(built: Built, asked: str, expected: str) -> None:

@@ -88,8 +88,8 @@ def exported(
     folder = tmp_path_factory.mktemp("exported")
     network = make_network(CONFIG, 7, sharpness=20.0)
     save_file(quantize(network.state_dict()), folder / "model.safetensors")
-    small = CONFIG.parameters if request.param == "float32" else 0
-    export_onnx(CONFIG, folder / "model.safetensors", folder / "graph.onnx", small)
+    widen = request.param == "float32"
+    export_onnx(CONFIG, folder / "model.safetensors", folder / "graph.onnx", widen)
     write_config(folder, CONFIG, Decoding(), {"products": request.param})
     return open_checkpoint(folder)
 

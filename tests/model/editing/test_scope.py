@@ -92,3 +92,21 @@ def test_of_any_rewriting_only_right_comparisons_remain(parts: list[str], data: 
     old, new = (f"if {' and '.join(each)}:\n" for each in (parts, changed))
     fine = all(b in (a, right.get(a)) for a, b in zip(parts, changed, strict=True))
     assert kept("compare_none", old, new) == (new if fine else old)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "code", "found"),
+    [
+        ("empty_literals", "use {} instead of dict()", "x = dict()\ny = list()\n", ["dict()"]),
+        ("empty_literals", "prefer empty literals", "x = dict()\ny = list()\n", ["dict()", "list()"]),
+        (
+            "membership_test",
+            "replace `not x in y` with `x not in y`",
+            "not x in a, not key in b",
+            ["not x in", "not key in"],
+        ),
+    ],
+)
+def test_an_instruction_names_its_places_or_none(kind: str, asked: str, code: str, found: list[str]) -> None:
+    scope = Scope(re.compile(SIGNS[kind]), re.compile(BECOMES[kind], re.DOTALL)).asked(asked, code)
+    assert [place.group() for place in scope.places(code)] == found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from model.editing.syntax import parse
@@ -190,7 +190,7 @@ def test_completions_come_unasked_only_where_they_can_help() -> None:
     ],
 )
 def test_an_answer_is_complete_where_more_would_be_cut(suggestion, before, multiline, complete):
-    assert is_complete(suggestion, before, multiline, "python") is complete
+    assert is_complete(suggestion, Around("", before, "", ""), multiline, "python") is complete
 
 
 PIECES = st.lists(
@@ -198,10 +198,20 @@ PIECES = st.lists(
 ).map("".join)
 
 
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(PIECES, PIECES, st.sampled_from(["", "    ", "  x = ", "    if y:", "    f("]))
-def test_what_follows_a_complete_answer_does_not_matter(suggestion, more, before):
+def test_what_follows_a_complete_answer_does_not_matter(start, more, before):
     """Where nothing stands around, and loops aside, which are looked for in all of a suggestion."""
-    assume(is_complete(suggestion, before, True, "python"))
+    around, suggestion = Around("", before, "", ""), start + "\n"
+    assume(is_complete(suggestion, around, True, "python"))
     assume(all(cut_repetition(text) == text for text in (suggestion, suggestion + more)))
-    around = Around("", before, "", "")
     assert trim(suggestion + more, around, True, "python") == trim(suggestion, around, True, "python")
+
+
+def test_an_answer_that_may_repeat_what_stands_there_goes_on():
+    above = "    self.x = 1\n    self.y = 2\n"
+    assert not is_complete(" = 1\n", Around(above, "    self.x", "", ""), True, "python")
+    assert is_complete(" = 2\n", Around(above, "    self.x", "", ""), True, "python")
+    after = "    value = f(a)\n    return value\n"
+    assert not is_complete("value = f(a)\n", Around("", "    ", "", after), False, "python")
+    assert is_complete("value = f(b)\n", Around("", "    ", "", after), False, "python")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,17 @@ def test_a_long_file_is_judged_as_if_python_read_all_of_it(
         around = judge(LONG, LONG_TREE, edits, [Span(0, len(LONG))])
         patch.setattr(verify, "_READ_WHOLE", len(LONG) * 2)
         assert judge(LONG, LONG_TREE, edits, [Span(0, len(LONG))]) == around
+
+
+def test_many_edits_of_one_long_class_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each edit's surroundings are the whole class: reading it for each would take a hundred times as long."""
+    text = "class A:\n" + "".join(
+        f"    def f{n}(self, x):\n        return x == None\n\n" for n in range(1000)
+    )
+    edits = [Edit(at.start(), at.end(), "is") for at in re.finditer("==", text)][::10]
+    read: list[int] = []
+    parse_python = verify.is_python
+    monkeypatch.setattr(verify, "is_python", lambda code: read.append(len(code)) or parse_python(code))
+    assert judge(text, parse(text, "python"), edits, [Span(0, len(text))]).ok
+    assert len(edits) == 100
+    assert sum(read) <= len(text)
