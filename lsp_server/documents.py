@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 
+from lsp_server.deletions import Deletion, deleted
 from model.editing.edit import Edit, apply, changed_part
 from model.editing.source import Encoding, LineIndex, Span
 from model.editing.syntax import SyntaxTree, language_of, try_parse
@@ -64,7 +65,7 @@ class About:
 @dataclass(frozen=True)
 class Snapshot:
     """A document at one version. `base` is the newest tree of an earlier text, `touched` what changed
-    since."""
+    since; `deletion` is what the user has just deleted, if that was the last thing done."""
 
     uri: str
     version: int
@@ -73,6 +74,7 @@ class Snapshot:
     encoding: Encoding = "utf-16"
     base: SyntaxTree | None = field(default=None, compare=False, repr=False)
     touched: Touched | None = field(default=None, compare=False, repr=False)
+    deletion: Deletion | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def lines(self) -> LineIndex:
@@ -117,7 +119,8 @@ class Snapshot:
         if base is not None:
             touched = (touched or Touched(edit.start, edit.start, edit.start)).then(edit)
         text = self.text[: edit.start] + edit.new + self.text[edit.end :]
-        later = replace(self, version=version, text=text, base=base, touched=touched)
+        deletion = deleted(self.deletion, edit, self.text[edit.start : edit.end])
+        later = replace(self, version=version, text=text, base=base, touched=touched, deletion=deletion)
         if "lines" in self.__dict__:
             later.__dict__["lines"] = self.lines.edited(edit.start, edit.end, text)
         return later

@@ -55,7 +55,8 @@ class NotReadyError(Exception):
 @dataclass(eq=False)
 class Job:
     """One request on its way through the worker. `key` names what it supersedes; `deadline` is monotonic
-    time; `on_frames` is shown, on the worker's thread, what each step changed and the costs so far."""
+    time; `on_frames` is shown, on the worker's thread, what each step changed and the costs so far. A job with
+    `on_late` is answered at its deadline and goes on as the least urgent one; `on_late` gets what it comes to."""
 
     request: Request
     priority: Priority
@@ -63,6 +64,8 @@ class Job:
     deadline: float | None = None
     on_progress: Callable[[Progress], None] | None = None
     on_frames: Callable[[Sequence[Frame], Cost], None] | None = None
+    on_late: Callable[[Proposal], None] | None = None
+    is_late: bool = False
     future: Future[Proposal] = field(default_factory=lambda: Future[Proposal]())
     steps: int = 0
     number: int = 0
@@ -242,7 +245,8 @@ class Worker:
         if job.run is None:
             if job.overdue:
                 job.finish(Proposal("stopped", message="Out of time before the work could begin."))
-                return True
+                if not _goes_on(job):
+                    return True
             job.run = self._engine.start(job.request)
         more = job.run.step()
         job.steps += 1
@@ -254,8 +258,12 @@ class Worker:
             job.on_frames(frames, job.run.cost())
         if more and not job.overdue:
             return False
-        job.finish(job.run.proposal())
-        return True
+        found = job.run.proposal()
+        if job.is_late and job.on_late is not None:
+            job.on_late(found)
+        else:
+            job.finish(found)
+        return not (more and _goes_on(job))
 
     def _load_engine(self, options: EngineOptions) -> None:
         """Replace the engine. Running jobs begin anew with it; if it cannot be loaded, all jobs fail with
@@ -298,6 +306,14 @@ class Worker:
             listeners = tuple(self._listeners)
         for listener in listeners:
             listener(status)
+
+
+def _goes_on(job: Job) -> bool:
+    """Whether a job that has been answered at its deadline is worked on nevertheless; from then on it is not urgent."""
+    if job.on_late is None:
+        return False
+    job.is_late, job.deadline, job.priority = True, None, Priority.AHEAD
+    return True
 
 
 def _close(run: Run) -> None:

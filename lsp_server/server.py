@@ -221,6 +221,7 @@ class RedraftServer(LanguageServer):
         deadline_ms: int,
         on_progress: Callable[[Progress], None] | None = None,
         on_frames: OnFrames | None = None,
+        on_late: Callable[[Proposal], None] | None = None,
     ) -> Job:
         """Queue a request; it replaces an unfinished one of the same kind on the same document."""
         loop = asyncio.get_running_loop()
@@ -231,6 +232,7 @@ class RedraftServer(LanguageServer):
             deadline=time.monotonic() + deadline_ms / 1000,
             on_progress=partial(call_in, loop, on_progress) if on_progress else None,
             on_frames=on_frames,
+            on_late=on_late,
         )
         return self.submit(job)
 

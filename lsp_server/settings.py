@@ -13,6 +13,9 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import attrs
 
+from model.editing.manners import EVERY, Manners
+from model.request import Complete
+
 
 @attrs.frozen
 class EngineOptions:
@@ -28,15 +31,23 @@ class EngineOptions:
 @attrs.frozen
 class InlineSettings:
     """Inline completion. `delay_ms` is how long typing must rest; 0 follows the user's rhythm, from 100 to
-    400 ms (1 is as good as no delay). For a suggestion to come by itself, `min_prefix` characters of code must
-    stand before the cursor on its line, and it must have `min_length` characters besides white space."""
+    400 ms (1 is as good as no delay). A suggestion comes within `deadline_ms` after that, as far as it has got. For one
+    to come by itself, `min_prefix` characters of code must stand before the cursor on its line, and it must have
+    `min_length` characters besides white space. Who asks for one gets up to `candidates`."""
 
     enable: bool = True
     delay_ms: int = 0
-    deadline_ms: int = 2_000
+    deadline_ms: int = 300
     multiline: bool = True
     min_prefix: int = 0
     min_length: int = 2
+    candidates: int = 3
+    manners: Manners = EVERY
+
+    def task(self, cursor: int, *, asked: bool = False) -> Complete:
+        """A completion as these settings want it."""
+        count = max(1, self.candidates) if asked else 1
+        return Complete(cursor, self.multiline, asked, manners=self.manners, candidates=count)
 
 
 @attrs.frozen

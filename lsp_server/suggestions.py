@@ -51,12 +51,27 @@ class Suggestions:
 
     def __init__(self) -> None:
         self._kept: deque[Suggestion] = deque(maxlen=KEPT)
+        self._none: deque[tuple[str, int, int]] = deque(maxlen=KEPT)
+        """Documents, hashes of their texts and cursors where there was nothing to suggest."""
 
     def remember(self, suggestion: Suggestion) -> None:
         self._kept.append(suggestion)
 
+    def remember_none(self, uri: str, text: str, cursor: int) -> None:
+        self._none.append((uri, hash(text), cursor))
+
+    def has_none(self, uri: str, text: str, cursor: int) -> bool:
+        """Whether there was nothing to suggest at this very place."""
+        return (uri, hash(text), cursor) in self._none
+
+    def clear(self) -> None:
+        """Forget all: another model or other manners would say something else."""
+        self._kept.clear()
+        self._none.clear()
+
     def forget(self, uri: str) -> None:
         self._kept = deque((s for s in self._kept if s.uri != uri), maxlen=KEPT)
+        self._none = deque((n for n in self._none if n[0] != uri), maxlen=KEPT)
 
     def rest(self, uri: str, text: str, cursor: int) -> str:
         """What a kept suggestion has to add at `cursor`; empty if none fits."""

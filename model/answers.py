@@ -80,7 +80,8 @@ class Writer:
         return sum(not any(e.span.overlaps(place) or place.covers(e.span) for e in edits) for place in code)
 
     def _completion(self, task: Complete, span: Span, new: str) -> str:
-        kept = trim(new, self._around(task, span), task.multiline, self.request.document.language)
+        language = self.request.document.language
+        kept = trim(new, self._around(task, span), task.multiline, language, task.manners)
         return restore(task.start_with + kept, "", self.request.document.text) if kept else ""
 
     def _around(self, task: Complete, span: Span) -> Around:
@@ -103,7 +104,7 @@ class Writer:
 
         def enough(tokens: Sequence[int]) -> bool:
             own = self.tokenizer.decode(tokens).removeprefix(question.lead_text)
-            return is_complete(own, around, task.multiline, language)
+            return is_complete(own, around, task.multiline, language, task.manners)
 
         return enough
 

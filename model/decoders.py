@@ -50,7 +50,7 @@ Decoder = Generator[Forward, Candidates, Canvas]
 class Job:
     """What to decode after `prompt`. `source` is the region's tokens for edits, None for a fill of at most `limit`
     tokens behind `lead`, with which it begins. An edit's canvas grows by at most `limit` tokens and the masks of one
-    label."""
+    label. `rank` is the place of a fill's first token among the network's choices."""
 
     prompt: Sequence[int]
     source: Sequence[int] | None = None
@@ -62,6 +62,7 @@ class Job:
     rounds: int = 8
     lead: Lead | None = None
     enough: Enough | None = None
+    rank: int = 0
 
     @property
     def longest_canvas(self) -> int:
@@ -88,14 +89,15 @@ def begin(job: Job, cache: KVCache) -> Generator[Forward, Candidates, tuple[list
     cache, and the answer so far."""
     pending = yield from prefill(job, cache)
     tokens: list[int] = []
-    logp = 0.0
+    logp, rank = 0.0, job.rank
     left = job.lead
     while left is not None and left.text and (ids := left.ids):
         state = Canvas(tuple(tokens), (), logp)
         found = yield Forward("causal", pending, (), [len(pending) - 1], state, "causal", ids)
-        token = int(found.best[0])
+        choice, rank = min(rank, len(ids) - 1), 0
+        token = int(found.ids_RK[0, choice])
         if not left.count([token]):  # how likely what the user wrote is says nothing of the rest
-            logp += float(found.logp_RK[0, 0])
+            logp += float(found.logp_RK[0, choice])
         left = left.after(token)
         tokens, pending = [*tokens, token], [token]
     return pending, Canvas(tuple(tokens), (), logp)
@@ -109,11 +111,11 @@ def fill(job: Job, cache: KVCache, policy: Policy) -> Decoder:
     """Blocks of masks after the prompt, each denoised and then committed with the next block's first pass."""
     pending, lead = yield from begin(job, cache)
     settled, logp = list(lead.settled), lead.logp
-    limit = job.limit + len(settled)
+    limit, rank = job.limit + len(settled), 0 if settled else job.rank
     while True:
         size = min(job.block, limit - len(settled))
-        canvas = yield from _denoise(Canvas(tuple(settled), (MASK,) * size, logp), pending, policy)
-        logp = canvas.logp
+        canvas = yield from _denoise(Canvas(tuple(settled), (MASK,) * size, logp), pending, policy, rank=rank)
+        logp, rank = canvas.logp, 0
         settled, pending = [*settled, *before_end(canvas.ids)], list(canvas.ids)
         if EOS in canvas.ids or len(settled) >= limit or has_enough(job, settled):
             break
@@ -126,9 +128,10 @@ def _denoise(
     policy: Policy,
     banned: dict[int, set[int]] | None = None,
     fixed: int = 0,
+    rank: int = 0,
 ) -> Decoder:
     """Steps until no mask is left before the first `<eos>`; `pending` clean tokens go with the first. The `fixed`
-    first tokens of the canvas are not changed."""
+    first tokens of the canvas are not changed; the first of all is never one of the `rank` best choices."""
     seen = {canvas.ids}
     while policy.edits_visible or not canvas.is_finished:
         live = min(len(before_end(canvas.ids)) + 1, len(canvas.ids))  # what follows the end cannot matter
@@ -137,6 +140,8 @@ def _denoise(
             "denoise", pending, canvas.ids, [len(pending) + i for i in positions], canvas, "fill"
         )
         pending = ()
+        if rank:
+            banned, rank = {positions[0]: set(found.ids_RK[0, :rank].tolist())}, 0
         found = without(found, positions, banned)
         worth = _up_to_predicted_end(canvas.ids, positions, found)
         ids, logp = _committed(canvas.ids, positions[:worth], found.rows(slice(worth)), policy)

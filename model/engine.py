@@ -17,8 +17,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from model.alternatives import Alternatives
 from model.answers import Writer, confidence
-from model.backends.interface import Backend
+from model.backends.interface import TOP_K, Backend
 from model.backends.load import load_backend
 from model.cache import PrefixStore
 from model.causal import autoregress, look_up, speculate
@@ -105,6 +106,9 @@ class DiffusionEngine:
             )
         if (scope := self.scope(request)) is not None:
             return Passes(partial(EngineRun, self, scope=scope), request)
+        task = request.task
+        if isinstance(task, Complete) and task.candidates > 1 and self._mode not in _CAUSAL:
+            return Alternatives(lambda rank: EngineRun(self, request, rank=rank), min(task.candidates, TOP_K))
         return EngineRun(self, request)
 
     def scope(self, request: Request) -> Scope | None:
@@ -145,18 +149,20 @@ class DiffusionEngine:
 class EngineRun:
     """One request on its way. `step` is one forward; `proposal` the best verified answer so far."""
 
-    def __init__(self, engine: DiffusionEngine, request: Request, scope: Scope | None = None) -> None:
+    def __init__(
+        self, engine: DiffusionEngine, request: Request, scope: Scope | None = None, rank: int = 0
+    ) -> None:
         began = time.perf_counter()
         self._worked = 0.0
         self._declined = ""
         self._reader = engine.reader
         self._request = request
+        self._rank = rank
         document = request.document
         self._tree = document.tree or try_parse(document.text, document.language)
         self._writer = Writer(request, self._tree, engine.reader.tokenizer, scope or engine.scope(request))
         self._is_fill = is_fill(request.task)
-        unasked = isinstance(request.task, Complete) and not request.task.asked
-        self._minimum = engine.reader.decoding.min_confidence if unasked else 0.0
+        self._minimum = engine.reader.decoding.min_confidence if _must_be_sure(request.task) else 0.0
         self._regions: list[EditRegion] = []
         self._questions: list[Question] = []
         self._too_long = 0
@@ -178,7 +184,8 @@ class EngineRun:
                 continue
             self._questions.append(question)
             writer = self._writer
-            yield question.job(self._reader.block, writer.inspector(question), writer.enough(question))
+            inspect, enough = writer.inspector(question), writer.enough(question)
+            yield question.job(self._reader.block, inspect, enough, self._rank)
 
     def step(self) -> bool:
         began = time.perf_counter()
@@ -281,6 +288,10 @@ class EngineRun:
         if self._tree is None:
             notes.append("syntax not checked: no grammar")
         return notes
+
+
+def _must_be_sure(task: Task) -> bool:
+    return isinstance(task, Complete) and not task.asked and task.manners.confident_only
 
 
 def _with_tabs(frame: Frame) -> Frame:

@@ -71,7 +71,7 @@ class Question:
     def lead_text(self) -> str:
         return self.lead.text.decode("utf-8") if self.lead else ""
 
-    def job(self, block: int, inspect: Inspect | None, enough: Enough | None) -> Job:
+    def job(self, block: int, inspect: Inspect | None, enough: Enough | None, rank: int = 0) -> Job:
         end = EOS if self.source is None else EOR
         return Job(
             self.prompt,
@@ -82,6 +82,7 @@ class Question:
             inspect=inspect,
             lead=self.lead,
             enough=enough,
+            rank=rank,
         )
 
 
@@ -208,7 +209,8 @@ class Reader:
         text, span = request.document.text, region.span
         lines = line_index(text)
         before = text[lines.line(lines.line_at(span.start)).start : span.start] + task.start_with
-        many = task.multiline and (not before.strip() or opens_block(before, request.document.language))
+        is_open = not before.strip() or opens_block(before, request.document.language)
+        many = task.multiline and (is_open or not task.manners.blocks_only)
         limit = self.decoding.fill_limit if many else min(self.decoding.fill_limit, self.config.block)
         room = self.config.context - limit - self.config.block - _CONTROLS
         word = word_at_end(before)

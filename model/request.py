@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol
 
 from model.editing.edit import Edit
+from model.editing.manners import EVERY, Manners
 from model.editing.source import Span
 from model.editing.syntax import SyntaxTree
 
@@ -38,13 +39,16 @@ class Snippet:
 class Complete:
     """Insert text at `cursor`. `asked` says that the user asked for it: then even an unsure answer is shown.
     `start_with` is what the result must begin with (the completion widget's
-    selected item replaces `replace` and must be extended); both are empty without a widget."""
+    selected item replaces `replace` and must be extended); both are empty without a widget. Of `candidates` above 1
+    the others are the proposal's alternatives."""
 
     cursor: int
     multiline: bool = True
     asked: bool = False
     replace: Span | None = None
     start_with: str = ""
+    manners: Manners = EVERY
+    candidates: int = 1
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,8 @@ class Proposal:
     cost: Cost = field(default_factory=Cost)
     regions: tuple[Span, ...] = ()
     """Spans of the old text that the edits depend on: a later change inside one makes them stale."""
+    alternatives: tuple[tuple[Edit, ...], ...] = ()
+    """Other answers, each instead of `edits`, the surest first."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 from lsp_server.documents import Snapshot, UnknownDocumentError
-from lsp_server.features import inline_completion
-from lsp_server.features.inline_completion import Offer
-from model.request import Complete
+from lsp_server.features.inline_completion import accepted
+from lsp_server.features.suggest import Offer, suggest
 
 if TYPE_CHECKING:
     from lsp_server.server import RedraftServer
@@ -40,12 +39,12 @@ async def _answer(
     cursor = snapshot.offset(params.position)
     context = params.context
     invoked = context is None or context.trigger_kind == types.CompletionTriggerKind.Invoked
-    task = Complete(cursor, ls.settings.inline.multiline, asked=invoked)
-    offer = await inline_completion.suggest(ls, snapshot, task)
-    return types.CompletionList(is_incomplete=True, items=[item(snapshot, cursor, offer)] if offer else [])
+    offers = await suggest(ls, snapshot, ls.settings.inline.task(cursor, asked=invoked))
+    items = [item(snapshot, cursor, offer, rank) for rank, offer in enumerate(offers)]
+    return types.CompletionList(is_incomplete=True, items=items)
 
 
-def item(snapshot: Snapshot, cursor: int, offer: Offer) -> types.CompletionItem:
+def item(snapshot: Snapshot, cursor: int, offer: Offer, rank: int = 0) -> types.CompletionItem:
     """The item replaces the word before the cursor by itself and more, since clients filter by that word."""
     edit = offer.edit
     line = snapshot.lines.line(snapshot.lines.line_at(cursor))
@@ -59,8 +58,8 @@ def item(snapshot: Snapshot, cursor: int, offer: Offer) -> types.CompletionItem:
         detail="Redraft",
         documentation=types.MarkupContent(types.MarkupKind.PlainText, new),
         filter_text=new,
-        sort_text="~redraft",
+        sort_text=f"~redraft{rank}",
         text_edit=types.TextEdit(snapshot.range(edit.start - len(begun), edit.end), new),
         insert_text_mode=types.InsertTextMode.AsIs,
-        command=inline_completion.accepted(snapshot.uri, offer.cost),
+        command=accepted(snapshot.uri, offer.cost),
     )

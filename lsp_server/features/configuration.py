@@ -54,6 +54,7 @@ def apply(ls: RedraftServer, raw: object) -> None:
     if raw is None:
         return
     ls.settings, warnings = read(raw, ls.defaults)
+    ls.suggestions.clear()
     ls.rules = IgnoreRules(ls.settings.ignore)
     logging.getLogger().setLevel(ls.settings.log_level.upper())
     if fresh := [w for w in warnings if w not in ls.warned]:

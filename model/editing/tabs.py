@@ -30,6 +30,18 @@ def tabbed(text: str) -> str:
     return _INDENT.sub(with_tabs, text)
 
 
+def indented_like(suggestion: str, around: str) -> str:
+    """`suggestion` with the lines behind its first indented by what indents the text `around`: tabs alone, or spaces
+    alone."""
+    if "\n" not in suggestion:
+        return suggestion
+    first, line_break, more = suggestion.partition("\n")
+    indents = _INDENT.findall(around)
+    if is_tabbed(around):
+        return first + line_break + tabbed(more)
+    return first + line_break + spaced(more) if indents and "\t" not in "".join(indents) else suggestion
+
+
 def tabbed_pieces(pieces: Iterable[str]) -> list[str]:
     """As `tabbed`, of a text in pieces, each by itself: what a piece leaves over of an indentation stays."""
     found: list[str] = []

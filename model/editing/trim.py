@@ -11,7 +11,11 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
+from model.editing.brackets import cut_surplus
+from model.editing.manners import EVERY, Manners
+from model.editing.quotes import match_quotes
 from model.editing.syntax import SyntaxTree
+from model.editing.tabs import indented_like
 
 _CLOSERS = re.compile(r"[\s)\]}>'\"`;:,]*")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
@@ -25,18 +29,24 @@ _MARK = re.compile(r"\W")
 _LETTER = re.compile(r"[^\W\d]")
 
 
-def should_complete(text: str, cursor: int, tree: SyntaxTree | None = None, asked: bool = False) -> bool:
+def should_complete(
+    text: str, cursor: int, tree: SyntaxTree | None = None, asked: bool = False, manners: Manners = EVERY
+) -> bool:
     """Whether to complete at `cursor`. Unasked, only where little but closers follows on the line, not in the
-    middle of a word, and in no comment or string."""
+    middle of a word, and in no comment or string, as far as the manners go."""
     if asked:
         return True
     rest = re.match(r"[^\r\n]*", text[cursor : cursor + 1000])
     behind = rest.group() if rest else ""
+    if manners.line_ends_only and not _is_line_end(behind):
+        return False
+    return tree is None or not manners.code_only or not tree.in_comment_or_string(cursor)
+
+
+def _is_line_end(behind: str) -> bool:
     if behind and (behind[0].isalnum() or behind[0] == "_"):
         return False
-    if len(behind.strip()) > _FEW and not _CLOSERS.fullmatch(behind):
-        return False
-    return tree is None or not tree.in_comment_or_string(cursor)
+    return len(behind.strip()) <= _FEW or _CLOSERS.fullmatch(behind) is not None
 
 
 @dataclass(frozen=True)
@@ -50,32 +60,65 @@ class Around:
     after: str
 
 
-def trim(suggestion: str, around: Around, multiline: bool, language: str | None) -> str:
+def trim(
+    suggestion: str, around: Around, multiline: bool, language: str | None, manners: Manners = EVERY
+) -> str:
     """What of `suggestion` to offer; empty for nothing."""
     before, rest, after = around.before, around.rest, around.after
-    if repeats_following(suggestion, after) or repeats_above(before + suggestion, around.above):
+    if manners.trim_overlap and (
+        repeats_following(suggestion, after) or repeats_above(before + suggestion, around.above)
+    ):
         return ""
     if before.endswith(" ") and before.strip() and re.match(r" [^ #]", suggestion):
         suggestion = suggestion[1:]
-    first = suggestion.partition("\n")[0]
-    if not multiline or (before.strip() and not opens_block(before + first, language)):
-        suggestion = first
-    suggestion = cut_dedent(cut_repetition(suggestion), before)
-    suggestion = cut_overlap(suggestion, rest, after).rstrip()
-    if _makes_no_word(suggestion, around):
+    if manners.trim_overlap:
+        suggestion = cut_restart(suggestion, before)
+    if _is_one_line(suggestion, around, multiline, language, manners):
+        suggestion = suggestion.partition("\n")[0]
+    if manners.stop_repetition:
+        suggestion = cut_repetition(suggestion)
+    if manners.keep_indentation:
+        suggestion = cut_dedent(suggestion, before)
+    if manners.trim_overlap:
+        suggestion = cut_overlap(suggestion, rest, after)
+    suggestion = _in_style(suggestion.rstrip(), around, language, manners)
+    if manners.trim_overlap and _makes_no_word(suggestion, around):
         return ""
     return suggestion if suggestion.strip() else ""
 
 
-def is_complete(suggestion: str, around: Around, multiline: bool, language: str | None) -> bool:
+def _in_style(suggestion: str, around: Around, language: str | None, manners: Manners) -> str:
+    """With the file's brackets, quotes and indentation."""
+    if manners.balance_brackets:
+        suggestion = cut_surplus(suggestion, around.above, around.before, around.rest)
+    if manners.match_quotes:
+        suggestion = match_quotes(suggestion, around.before, around.above + around.after, language)
+    if manners.keep_indentation:
+        suggestion = indented_like(suggestion, around.above + around.before)
+    return suggestion
+
+
+def _is_one_line(
+    suggestion: str, around: Around, multiline: bool, language: str | None, manners: Manners
+) -> bool:
+    """Whether nothing behind the suggestion's first line is wanted."""
+    if not multiline:
+        return True
+    before, first = around.before, suggestion.partition("\n")[0]
+    return manners.blocks_only and bool(before.strip()) and not opens_block(before + first, language)
+
+
+def is_complete(
+    suggestion: str, around: Around, multiline: bool, language: str | None, manners: Manners = EVERY
+) -> bool:
     """Whether all that might follow `suggestion` would be cut off: its line has ended, or it has left the block. While
     it could still turn out to repeat the lines above or below, which are several, it is not."""
     first, line_break, _ = suggestion.partition("\n")
-    if not line_break or _may_repeat(first, around):
+    if not line_break or (manners.trim_overlap and _may_repeat(first, around)):
         return False
-    if not multiline or (around.before.strip() and not opens_block(around.before + first, language)):
+    if _is_one_line(suggestion, around, multiline, language, manners):
         return True
-    return cut_dedent(suggestion, around.before) != suggestion
+    return manners.keep_indentation and cut_dedent(suggestion, around.before) != suggestion
 
 
 def _may_repeat(first: str, around: Around) -> bool:
@@ -143,6 +186,13 @@ def cut_repetition(suggestion: str) -> str:
     if match and _LETTER.search(match["unit"]) and _MARK.search(match["unit"]):  # 0xFFFFFFFF is data
         return suggestion[: match.start()] + match["unit"]
     return suggestion
+
+
+def cut_restart(suggestion: str, before: str) -> str:
+    """Without a beginning that writes the cursor's line once more."""
+    line = before.strip()
+    is_again = len(line) >= _FEW and _MARK.match(line[-1]) and suggestion.startswith(line)
+    return suggestion[len(line) :] if is_again else suggestion
 
 
 def cut_overlap(suggestion: str, rest: str, after: str) -> str:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from lsprotocol import types as t
 
 from lsp_server.documents import Snapshot
-from lsp_server.features import code_action, command, completion, configuration, inline_completion, status
-from lsp_server.features.inline_completion import Offer
+from lsp_server.features import code_action, command, completion, configuration, status, suggest
+from lsp_server.features.suggest import Offer
 from lsp_server.jobs import WorkerStatus
 from lsp_server.settings import InlineSettings, RefactorSettings, Settings
 from lsp_server.suggestions import Suggestion, Suggestions
@@ -27,26 +27,26 @@ def offered(*edits: Edit) -> Proposal:
     return Proposal("offered", edits)
 
 
+def one_edit(snapshot: Snapshot, task: Complete, proposal: Proposal) -> Edit | None:
+    return next(iter(suggest.to_edits(snapshot, task, proposal)), None)
+
+
 def test_an_edit_over_several_lines_is_not_shown():
     """Inline items are on one line; the inserted text may have several."""
     snapshot = Snapshot("u", 1, "ab\ncd")
-    assert inline_completion.one_edit(snapshot, Complete(1), offered(Edit(1, 4, "x"))) is None
-    assert inline_completion.one_edit(snapshot, Complete(1), offered(Edit(1, 1, "x\ny"))) == Edit(
-        1, 1, "x\ny"
-    )
+    assert one_edit(snapshot, Complete(1), offered(Edit(1, 4, "x"))) is None
+    assert one_edit(snapshot, Complete(1), offered(Edit(1, 1, "x\ny"))) == Edit(1, 1, "x\ny")
 
 
 def test_an_edit_must_extend_the_widgets_text():
     snapshot = Snapshot("u", 1, "os.pa")
     task = Complete(5, replace=Span(3, 5), start_with="path")
-    assert inline_completion.one_edit(snapshot, task, offered(Edit(5, 5, "th.join"))) == Edit(
-        3, 5, "path.join"
-    )
-    assert inline_completion.one_edit(snapshot, task, offered(Edit(5, 5, "ss"))) is None
+    assert one_edit(snapshot, task, offered(Edit(5, 5, "th.join"))) == Edit(3, 5, "path.join")
+    assert one_edit(snapshot, task, offered(Edit(5, 5, "ss"))) is None
 
 
 def test_several_edits_become_one():
-    edit = inline_completion.cover("f(abc)", [Edit(5, 5, "x"), Edit(2, 3, "")], Span(5, 5))
+    edit = suggest.cover("f(abc)", [Edit(5, 5, "x"), Edit(2, 3, "")], Span(5, 5))
     assert edit == Edit(2, 5, "bcx")
     assert apply([edit], "f(abc)") == "f(bcx)"
 
@@ -54,7 +54,7 @@ def test_several_edits_become_one():
 def test_nothing_to_say_is_nothing_shown():
     snapshot = Snapshot("u", 1, "abc")
     for proposal in (Proposal("stopped"), Proposal("offered"), offered(Edit(1, 2, "b"))):
-        assert inline_completion.one_edit(snapshot, Complete(1), proposal) is None
+        assert one_edit(snapshot, Complete(1), proposal) is None
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,14 @@ def test_no_suggestion_by_itself_before_code_that_goes_on(line, wanted):
     cursor = line.index("|")
     snapshot = Snapshot("u", 1, line.replace("|", "") + "\nmore")
     settings = InlineSettings()
-    assert inline_completion.is_wanted(snapshot, Complete(cursor), settings) is wanted
-    assert inline_completion.is_wanted(snapshot, Complete(cursor, asked=True), settings)
+    assert suggest.is_wanted(snapshot, Complete(cursor), settings) is wanted
+    assert suggest.is_wanted(snapshot, Complete(cursor, asked=True), settings)
 
 
 def test_deciding_whether_to_wait_makes_no_tree():
     """Most requests are overtaken while they wait; a tree of a large file takes a second."""
     snapshot = Snapshot("u", 1, "x = 1\n" * 10, "python")
-    assert inline_completion.is_wanted(snapshot, Complete(5), InlineSettings())
+    assert suggest.is_wanted(snapshot, Complete(5), InlineSettings())
     assert "tree" not in vars(snapshot)
 
 

@@ -1,0 +1,242 @@
+"""Suggestions at a cursor: whether to make one, from what, and when it comes too late.
+
+Knows the documents, what was suggested before and the worker; the LSP methods that answer with suggestions are beside
+it (`inline_completion.py`, `completion.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lsp_server.documents import Snapshot
+from lsp_server.jobs import Job, NotReadyError, Priority
+from lsp_server.loops import call_in
+from lsp_server.settings import InlineSettings
+from lsp_server.suggestions import Ahead, Suggestion
+from model.editing.edit import Edit
+from model.editing.source import Span
+from model.editing.trim import should_complete
+from model.request import Complete, Cost, Proposal
+
+if TYPE_CHECKING:
+    from lsp_server.server import RedraftServer
+
+PATIENCE_MS = 2_000
+"""How long who asked for a suggestion is let wait for it at least."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A suggestion and what it took; nothing where an earlier answer still fits."""
+
+    edit: Edit
+    cost: Cost = field(default_factory=Cost)
+
+
+async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> list[Offer]:
+    """The suggestions for `task`, the best first. None where there is nothing to say, it is not wanted here, or it is
+    overtaken by events."""
+    newer = _overtake(ls, snapshot.uri)
+    settings = ls.settings.inline
+    if not is_wanted(snapshot, task, settings) or ls.refuses(snapshot):
+        return []
+    if task.candidates == 1 and (known := _known(ls, snapshot, task)) is not None:
+        return known
+    if not task.asked and await _rested(newer, _delay(ls)):
+        return []
+    if not ls.is_current(snapshot) or ls.worker.status.state not in ("ready", "busy"):
+        return []
+    if not should_complete(snapshot.text, task.cursor, snapshot.tree, task.asked, task.manners):
+        return []  # only now: making the tree takes time, and most requests are overtaken while they wait
+    try:
+        job = _ask(ls, snapshot, task)
+        proposal = await ls.result(job)
+    except NotReadyError:
+        return []
+    except Exception:  # grey text that does not come needs no notice
+        logger.exception("An inline completion failed.")
+        return []
+    if not ls.is_current(snapshot):
+        return []
+    edits = [edit for edit in to_edits(snapshot, task, proposal) if is_fit(snapshot, task, edit, settings)]
+    _remember(ls, snapshot, task, edits, is_final=not job.is_late)
+    return [Offer(edit, proposal.cost) for edit in edits]
+
+
+def _known(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> list[Offer] | None:
+    """What an earlier answer says, without the model; None where none does."""
+    if task.replace is not None:
+        return None
+    if rest := ls.suggestions.rest(snapshot.uri, snapshot.text, task.cursor):
+        edit = Edit(task.cursor, task.cursor, rest)
+        return [Offer(edit)] if _respects_deletion(snapshot, task, edit) else []
+    if not task.asked and ls.suggestions.has_none(snapshot.uri, snapshot.text, task.cursor):
+        return []
+    return None
+
+
+def _remember(
+    ls: RedraftServer, snapshot: Snapshot, task: Complete, edits: Sequence[Edit], *, is_final: bool
+) -> None:
+    """Keep an answer, or that there was none, for when the same text or one that agrees comes again."""
+    if task.replace is not None:
+        return
+    for edit in reversed(edits):
+        if edit.start == edit.end:
+            ls.suggestions.remember(Suggestion(snapshot.uri, snapshot.text, task.cursor, edit.new))
+    if not edits and is_final and not task.asked:
+        ls.suggestions.remember_none(snapshot.uri, snapshot.text, task.cursor)
+
+
+def _ask(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> Job:
+    """The job for `task`: the one prepared ahead, made urgent, or a new one. It goes on behind its deadline, so that
+    the next key finds the prompt encoded, or the answer."""
+    deadline_ms = ls.settings.inline.deadline_ms
+    if task.asked:
+        deadline_ms = max(deadline_ms, PATIENCE_MS)
+    ahead = ls.ahead.get(snapshot.uri)
+    if ahead is not None and ahead.task == task and _still_holds(ahead.job):
+        ahead.job.deadline = time.monotonic() + deadline_ms / 1000
+        ahead.job.priority = Priority.INLINE
+        return ahead.job
+    ls.drop_ahead(snapshot.uri)
+    keep = partial(call_in, asyncio.get_running_loop(), partial(_keep_late, ls, snapshot, task))
+    return ls.ask_engine(snapshot, task, Priority.INLINE, deadline_ms, on_late=keep)
+
+
+def _keep_late(ls: RedraftServer, snapshot: Snapshot, task: Complete, proposal: Proposal) -> None:
+    """An answer that was finished behind its deadline."""
+    edits = to_edits(snapshot, task, proposal)[:1]
+    edits = [edit for edit in edits if is_fit(snapshot, task, edit, ls.settings.inline)]
+    if snapshot.uri in ls.documents:
+        _remember(ls, snapshot, task, edits, is_final=True)
+
+
+def _still_holds(job: Job) -> bool:
+    """Whether a job is on its way to an answer, or has found one."""
+    if job.stopped or not job.future.done():
+        return not job.stopped
+    found = not job.future.cancelled() and job.future.exception() is None
+    return found and job.future.result().status != "stopped"
+
+
+async def prepare(ls: RedraftServer, snapshot: Snapshot) -> None:
+    """After a suggestion was taken: have the next one ready before the editor asks for it."""
+    cursor = ls.suggestions.cursor_after(snapshot.uri, snapshot.text)
+    settings = ls.settings.inline
+    if cursor is None or ls.worker.status.state not in ("ready", "busy"):
+        return
+    task = settings.task(cursor)
+    if not is_wanted(snapshot, task, settings) or ls.refusal(snapshot.about):
+        return
+    if not should_complete(snapshot.text, cursor, snapshot.tree, manners=task.manners):
+        return
+    job = ls.ask_engine(snapshot, task, Priority.AHEAD, PATIENCE_MS)
+    ls.ahead[snapshot.uri] = Ahead(task, job)
+    try:
+        proposal = await ls.result(job)
+    except Exception as error:  # nobody has asked yet
+        logger.info("Preparing the next completion failed: %s", error)
+        return
+    edits = [edit for edit in to_edits(snapshot, task, proposal) if is_fit(snapshot, task, edit, settings)]
+    _remember(ls, snapshot, task, edits, is_final=False)
+
+
+def is_fit(snapshot: Snapshot, task: Complete, edit: Edit, settings: InlineSettings) -> bool:
+    """Whether a suggestion may be shown: asked for, or worth taking the eye off the code and not what the user has
+    just deleted."""
+    return task.asked or (is_worth_showing(edit, settings) and _respects_deletion(snapshot, task, edit))
+
+
+def _respects_deletion(snapshot: Snapshot, task: Complete, edit: Edit) -> bool:
+    if task.asked or not task.manners.respect_deletions or snapshot.deletion is None:
+        return True
+    return not snapshot.deletion.is_undone_by(edit.new, edit.start)
+
+
+def is_worth_showing(edit: Edit, settings: InlineSettings) -> bool:
+    """Whether a suggestion that nobody asked for says enough to take the eye off the code."""
+    return len("".join(edit.new.split())) >= settings.min_length
+
+
+def _delay(ls: RedraftServer) -> float:
+    """Seconds from now until typing has rested: as set, or by the user's rhythm."""
+    fixed = ls.settings.inline.delay_ms / 1000
+    return ls.rhythm.left(time.monotonic(), fixed or None)
+
+
+def _overtake(ls: RedraftServer, uri: str) -> asyncio.Event:
+    """End the delay of an older request for the document; the event that a newer one will set."""
+    older = ls.waiting.get(uri)
+    if older is not None:
+        older.set()
+    ls.waiting[uri] = asyncio.Event()
+    return ls.waiting[uri]
+
+
+async def _rested(newer: asyncio.Event, seconds: float) -> bool:
+    """Wait until typing rests; True if a newer request came meanwhile. A cancel ends it like any wait."""
+    try:
+        await asyncio.wait_for(newer.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+def is_wanted(snapshot: Snapshot, task: Complete, settings: InlineSettings) -> bool:
+    """Whether to suggest here, as far as the text tells: unasked only after `min_prefix` characters, and
+    where `should_complete` says so."""
+    if not settings.enable:
+        return False
+    if task.asked:
+        return True
+    cursor = task.cursor
+    line = snapshot.lines.line(snapshot.lines.line_at(cursor))
+    prefix = snapshot.text[line.start : cursor].strip()
+    return len(prefix) >= settings.min_prefix and should_complete(snapshot.text, cursor, manners=task.manners)
+
+
+def to_edits(snapshot: Snapshot, task: Complete, proposal: Proposal) -> list[Edit]:
+    """The proposal and its alternatives, each as one edit on one line that covers the cursor (and the widget's range);
+    those that cannot be one are left out.
+
+    Editors show nothing else: VS Code hides an item that does not extend the widget's text, and a range over
+    several lines is not allowed.
+    """
+    if proposal.status != "offered":
+        return []
+    found = [_one_edit(snapshot, task, edits) for edits in (proposal.edits, *proposal.alternatives)]
+    return list(dict.fromkeys(edit for edit in found if edit is not None))
+
+
+def _one_edit(snapshot: Snapshot, task: Complete, edits: Sequence[Edit]) -> Edit | None:
+    if not edits:
+        return None
+    where = task.replace or Span(task.cursor, task.cursor)
+    edit = cover(snapshot.text, edits, where)
+    lines = snapshot.lines
+    line = lines.line(lines.line_at(task.cursor))
+    if not line.covers(edit.span) or not edit.new.startswith(task.start_with):
+        return None
+    return None if edit.new == edit.span.of(snapshot.text) else edit
+
+
+def cover(text: str, edits: Sequence[Edit], where: Span) -> Edit:
+    """One edit with the effect of `edits` whose span covers `where`."""
+    ordered = sorted(edits)
+    start = min(where.start, ordered[0].start)
+    end = max(where.end, ordered[-1].end)
+    parts: list[str] = []
+    at = start
+    for edit in ordered:
+        parts += (text[at : edit.start], edit.new)
+        at = edit.end
+    return Edit(start, end, "".join((*parts, text[at:end])))
