@@ -73,12 +73,10 @@ class Suggestions:
         self._kept = deque((s for s in self._kept if s.uri != uri), maxlen=KEPT)
         self._none = deque((n for n in self._none if n[0] != uri), maxlen=KEPT)
 
-    def rest(self, uri: str, text: str, cursor: int) -> str:
-        """What a kept suggestion has to add at `cursor`; empty if none fits."""
-        for suggestion in reversed(self._kept):
-            if suggestion.uri == uri and (rest := suggestion.rest_at(text, cursor)):
-                return rest
-        return ""
+    def rests(self, uri: str, text: str, cursor: int) -> list[str]:
+        """What the kept suggestions that fit have to add at `cursor`, the newest first."""
+        found = (kept.rest_at(text, cursor) for kept in reversed(self._kept) if kept.uri == uri)
+        return list(dict.fromkeys(rest for rest in found if rest))
 
     def cursor_after(self, uri: str, text: str) -> int | None:
         """Where the cursor is if `text` came from accepting a kept suggestion; None if it did not."""

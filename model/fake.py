@@ -42,6 +42,7 @@ class FakeEngine:
         self,
         *,
         completion: str = "pass",
+        others: tuple[str, ...] = (),
         steps: int = 3,
         delay: float = 0.0,
         gated: bool = False,
@@ -50,6 +51,7 @@ class FakeEngine:
         if steps < 1:
             raise ValueError(f"a run takes at least one step, got {steps}")
         self.completion = completion
+        self.others = others
         self.steps_per_run = steps
         self.delay = delay
         self.crash = crash
@@ -149,7 +151,10 @@ class FakeRun:
         if not edits:
             return Proposal("unchanged", message="Nothing to change.", cost=cost)
         regions = depends_on(self._request, edits)
-        return Proposal("offered", edits=edits, confidence=1.0, cost=cost, regions=regions)
+        task = self._request.task
+        others = self._engine.others[: task.candidates - 1] if isinstance(task, Complete) else ()
+        more = tuple(e for e in (answer(self._request, other) for other in others) if not isinstance(e, str))
+        return Proposal("offered", edits, confidence=1.0, cost=cost, regions=regions, alternatives=more)
 
     @property
     def progress(self) -> Progress:
@@ -204,19 +209,20 @@ def _replace(text: str, task: Refactor) -> tuple[Edit, ...] | str:
 
 
 def load(script: str = "") -> FakeEngine:
-    """A `FakeEngine` from a script: `steps=5`, `delay=0.01`, `completion=x`, `gate`, `fail=why` (to load),
-    `crash=why` (in every step), by commas.
+    """A `FakeEngine` from a script: `steps=5`, `delay=0.01`, `completion=x`, `others=y|z`, `gate`, `fail=why`
+    (to load), `crash=why` (in every step), by commas.
 
     Raises ValueError on an unknown word and RuntimeError for `fail`, the way a broken checkpoint does.
     """
     options = {name: value for name, _, value in (w.partition("=") for w in script.split(",") if w)}
-    unknown = options.keys() - {"steps", "delay", "completion", "gate", "fail", "crash"}
+    unknown = options.keys() - {"steps", "delay", "completion", "others", "gate", "fail", "crash"}
     if unknown:
         raise ValueError(f"the fake engine has no option {', '.join(sorted(unknown))}")
     if "fail" in options:
         raise RuntimeError(options["fail"] or "The model file is broken.")
     return FakeEngine(
         completion=options.get("completion", "pass").encode().decode("unicode_escape"),
+        others=tuple(options["others"].split("|")) if "others" in options else (),
         steps=int(options.get("steps", "3")),
         delay=float(options.get("delay", "0")),
         gated="gate" in options,

@@ -14,11 +14,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at", type=place, required=True, metavar="LINE:COL", help="the cursor, counted from 1:1"
     )
+    parser.add_argument(
+        "--candidates", type=candidates, default=1, metavar="N", help="show up to N (1 to 8) suggestions"
+    )
     proposing.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return proposing.run(arguments, lambda index: Complete(offset_of(index, *arguments.at), asked=True))
+    def task(index: LineIndex) -> Complete:
+        return Complete(offset_of(index, *arguments.at), asked=True, candidates=arguments.candidates)
+
+    return proposing.run(arguments, task)
+
+
+def candidates(text: str) -> int:
+    if text not in tuple("12345678"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 8")
+    return int(text)
 
 
 def place(text: str) -> tuple[int, int]:

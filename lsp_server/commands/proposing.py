@@ -10,12 +10,12 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lsp_server.commands.engine import UsageError, add_engine_arguments, load
 from lsp_server.diffs import unified
-from model.editing.edit import apply
+from model.editing.edit import Edit, apply
 from model.editing.source import LineIndex
 from model.editing.syntax import language_of, try_parse
 from model.request import Document, Proposal, Request, Task
@@ -126,14 +126,16 @@ def as_json(file: Path, before: str, after: str, proposal: Proposal, *, written:
         "status": proposal.status,
         "message": proposal.message,
         "confidence": proposal.confidence,
-        "edits": [
-            {"start": index.position(e.start), "end": index.position(e.end), "new": e.new}
-            for e in proposal.edits
-        ],
+        "edits": _edits(index, proposal.edits),
+        "alternatives": [_edits(index, edits) for edits in proposal.alternatives],
         "diff": "\n".join(diff(file, before, after)),
         "written": written,
         "cost": proposal.cost.as_json(),
     }
+
+
+def _edits(index: LineIndex, edits: Sequence[Edit]) -> list[dict[str, object]]:
+    return [{"start": index.position(e.start), "end": index.position(e.end), "new": e.new} for e in edits]
 
 
 def show(file: Path, before: str, after: str, proposal: Proposal, *, written: bool) -> None:
@@ -143,9 +145,12 @@ def show(file: Path, before: str, after: str, proposal: Proposal, *, written: bo
 
     console = Console(highlight=False, soft_wrap=True)
     styles = {"+++": "bold", "---": "bold", "@": "cyan", "+": "green", "-": "red"}
-    for line in diff(file, before, after):
-        style = next((styles[start] for start in styles if line.startswith(start)), "")
-        console.print(Text(line, style=style))
+    for number, text in enumerate((after, *(apply(edits, before) for edits in proposal.alternatives))):
+        if number:
+            console.print(Text(f"or, instead ({number} of {len(proposal.alternatives)}):", style="bold"))
+        for line in diff(file, before, text):
+            style = next((styles[start] for start in styles if line.startswith(start)), "")
+            console.print(Text(line, style=style))
     cost = proposal.cost
     sys.stderr.write(f"{proposal.status}{': ' if proposal.message else ''}{proposal.message}\n")
     if written:

@@ -48,7 +48,7 @@ async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> list
     settings = ls.settings.inline
     if not is_wanted(snapshot, task, settings) or ls.refuses(snapshot):
         return []
-    if task.candidates == 1 and (known := _known(ls, snapshot, task)) is not None:
+    if (known := _known(ls, snapshot, task)) is not None:
         return known
     if not task.asked and await _rested(newer, _delay(ls)):
         return []
@@ -75,9 +75,10 @@ def _known(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> list[Offer]
     """What an earlier answer says, without the model; None where none does."""
     if task.replace is not None:
         return None
-    if rest := ls.suggestions.rest(snapshot.uri, snapshot.text, task.cursor):
-        edit = Edit(task.cursor, task.cursor, rest)
-        return [Offer(edit)] if _respects_deletion(snapshot, task, edit) else []
+    rests = ls.suggestions.rests(snapshot.uri, snapshot.text, task.cursor)[: task.candidates]
+    if len(rests) >= min(2, task.candidates):  # who asks where one is shown wants others
+        edits = [Edit(task.cursor, task.cursor, rest) for rest in rests]
+        return [Offer(edit) for edit in edits if _respects_deletion(snapshot, task, edit)]
     if not task.asked and ls.suggestions.has_none(snapshot.uri, snapshot.text, task.cursor):
         return []
     return None

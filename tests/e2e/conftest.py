@@ -213,6 +213,10 @@ class Editor(LanguageClient):
 
     # requests
 
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Send settings as a client does that is not asked for them."""
+        self.workspace_did_change_configuration(t.DidChangeConfigurationParams({"redraft": settings}))
+
     def inline(self, uri: str, at: int | t.Position, *, invoked: bool = True, selected: Any = None) -> Any:
         position = at if isinstance(at, t.Position) else self.position(self.text[uri], at)
         kinds = t.InlineCompletionTriggerKind

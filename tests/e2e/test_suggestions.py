@@ -198,3 +198,60 @@ async def test_too_little_is_shown_only_when_asked_for(editor):
     uri = editor.open("x = \n")
     assert not (await editor.wait(editor.inline(uri, 4, invoked=False))).items
     assert (await editor.wait(editor.inline(uri, 4))).items
+
+
+async def test_who_asks_gets_several_suggestions_and_typing_along_any_of_them_needs_no_model(editor):
+    await editor.start("serve", "--engine", "fake:completion=hello(),others=help()|world()|more()")
+    await editor.ready()
+    uri = editor.open("x = \n")
+    found = (await editor.wait(editor.inline(uri, 4))).items
+    assert [item.insert_text for item in found] == ["hello()", "help()", "world()"]
+    assert len((await editor.wait(editor.inline(uri, 4, invoked=False))).items) == 1
+    runs = (await editor.debug("state")).runs
+    editor.type(uri, 4, 4, "wor")
+    [item] = (await editor.wait(editor.inline(uri, 7, invoked=False))).items
+    assert item.insert_text == "ld()"
+    assert (await editor.debug("state")).runs == runs
+
+
+async def test_the_same_place_without_a_suggestion_is_not_asked_about_again(editor):
+    await editor.start("serve", "--engine", "fake:completion=")
+    await editor.ready()
+    uri = editor.open("x = \n")
+    assert not (await editor.wait(editor.inline(uri, 4, invoked=False))).items
+    runs = (await editor.debug("state")).runs
+    editor.type(uri, 4, 4, "y")
+    editor.type(uri, 4, 5, "")
+    assert not (await editor.wait(editor.inline(uri, 4, invoked=False))).items
+    assert (await editor.debug("state")).runs == runs
+    await editor.wait(editor.inline(uri, 4))
+    assert (await editor.debug("state")).runs == runs + 1
+
+
+async def test_what_was_deleted_does_not_come_back_by_itself(editor):
+    await editor.start(*FAKE)
+    await editor.ready()
+    uri = editor.open("x = hello()\n")
+    editor.type(uri, 4, 11, "")
+    assert not (await editor.wait(editor.inline(uri, 4, invoked=False))).items
+    assert (await editor.wait(editor.inline(uri, 4))).items
+    editor.configure({"inline": {"manners": {"respectDeletions": False}}})
+    assert (await editor.wait(editor.inline(uri, 4, invoked=False))).items
+
+
+async def test_an_answer_behind_its_deadline_is_there_for_the_next_key(editor):
+    """The question is answered in time, with nothing; the work goes on, and typing along finds it done."""
+    await editor.start(*GATED)
+    await editor.ready()
+    editor.configure({"inline": {"deadlineMs": 1}})
+    uri = editor.open("x = \n")
+    answer = editor.inline(uri, 4, invoked=False)
+    await editor.until_state(lambda s: s.stepsBegun == 1)
+    await editor.debug("allow", steps=1)
+    assert not (await editor.wait(answer)).items
+    await editor.debug("allow", steps=-1)
+    runs = (await editor.until_state(lambda s: s.pending == 0)).runs
+    editor.type(uri, 4, 4, "hel")
+    [item] = (await editor.wait(editor.inline(uri, 7, invoked=False))).items
+    assert item.insert_text == "lo()"
+    assert (await editor.debug("state")).runs == runs

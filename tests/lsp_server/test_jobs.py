@@ -103,6 +103,52 @@ def test_a_deadline_ends_a_job_after_the_step_that_passes_it(worker, engine):
     assert late.steps == 1
 
 
+def test_a_job_that_goes_on_is_answered_at_its_deadline_and_finished_behind_it(worker, engine):
+    """The least urgent work of all from then on: a fix that comes meanwhile goes first."""
+    finished: list[str] = []
+    order: list[str] = []
+    late = job(
+        Priority.INLINE,
+        deadline=time.monotonic() + 3600,
+        on_progress=lambda p: order.append("late"),
+        on_late=lambda found: finished.append(found.status),
+    )
+    worker.submit(late)
+    assert engine.wait_for(lambda c: c.steps_begun == 1)
+    late.deadline = 0.0
+    fix = worker.submit(job(Priority.FIX, on_progress=lambda p: order.append("fix")))
+    engine.allow(-1)
+    assert late.future.result(PATIENCE).status == "stopped"
+    assert fix.future.result(PATIENCE).status == "offered"
+    assert engine.wait_for(lambda c: c.steps == 10)
+    last = worker.submit(job())
+    assert last.future.result(PATIENCE).status == "offered"
+    assert late.is_late
+    assert finished == ["offered"]
+    assert order == ["late", *["fix"] * 5, *["late"] * 4]
+
+
+def test_a_job_that_goes_on_may_begin_behind_its_deadline(worker, engine):
+    finished: list[str] = []
+    late = worker.submit(job(deadline=0.0, on_late=lambda found: finished.append(found.status)))
+    assert late.future.result(PATIENCE).status == "stopped"
+    engine.allow(-1)
+    assert worker.submit(job()).future.result(PATIENCE).status == "offered"
+    assert engine.wait_for(lambda c: c.steps == 10)
+
+
+def test_a_newer_job_ends_one_that_goes_on(worker, engine):
+    finished: list[str] = []
+    late = job(key="same", deadline=0.0, on_late=lambda found: finished.append(found.status))
+    worker.submit(late)
+    assert engine.wait_for(lambda c: c.steps_begun == 1)
+    newer = worker.submit(job(key="same"))
+    engine.allow(-1)
+    assert newer.future.result(PATIENCE).status == "offered"
+    assert not finished
+    assert late.steps == 1
+
+
 def test_an_overdue_job_never_begins(worker, engine):
     late = worker.submit(job(deadline=0.0))
     assert late.future.result(PATIENCE).status == "stopped"

@@ -9,6 +9,7 @@ import pytest
 from model.checkpoint import Decoding
 from model.editing.edit import apply
 from model.editing.source import Span
+from model.editing.syntax import parse
 from model.engine import Mode
 from model.request import Complete, Document, Request, Snippet
 from model.tokenizer import Tokenizer
@@ -82,3 +83,29 @@ def test_a_deadline_gives_the_verified_part_of_a_completion(built: Built) -> Non
     proposal = engine.propose(request, deadline=time.monotonic() - 1)
     assert proposal.cost.forwards == 1
     assert [e.new for e in proposal.edits] == ["123"]
+
+
+def test_several_candidates_begin_with_other_tokens(built: Built) -> None:
+    """The first is what a request for one alone gets; the others differ from it and from each other."""
+    engine = built(complete="abc(x)")
+    alone = ask(engine, "y = \n", Complete(4, asked=True))
+    assert not alone.alternatives
+    several = ask(engine, "y = \n", Complete(4, asked=True, candidates=4))
+    assert several.edits == alone.edits
+    texts = [edits[0].new for edits in (several.edits, *several.alternatives)]
+    assert len(set(texts)) == len(texts) > 1
+    assert several.cost.forwards > alone.cost.forwards
+
+
+def test_candidates_that_would_break_the_file_are_left_out(built: Built) -> None:
+    engine = built(complete="f(x)")
+    found = ask(engine, "y = 0\n", Complete(6, asked=True, candidates=8))
+    for edits in (found.edits, *found.alternatives):
+        assert not parse(apply(edits, "y = 0\n"), "python").has_errors
+
+
+@pytest.mark.parametrize("mode", ["autoregressive", "speculative", "prompt-lookup"])
+def test_the_causal_modes_have_one_candidate(built: Built, mode: Mode) -> None:
+    found = ask(built(complete="abc", mode=mode), "y = \n", Complete(4, asked=True, candidates=3))
+    assert found.status == "offered"
+    assert not found.alternatives
