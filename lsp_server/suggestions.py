@@ -62,7 +62,8 @@ class Suggestions:
 
     def has_none(self, uri: str, text: str, cursor: int) -> bool:
         """Whether there was nothing to suggest at this very place."""
-        return (uri, hash(text), cursor) in self._none
+        places = (kept for kept in self._none if (kept[0], kept[2]) == (uri, cursor))
+        return any(hashed == hash(text) for _, hashed, _ in places)  # the hash of a long text takes its time
 
     def clear(self) -> None:
         """Forget all: another model or other manners would say something else."""

@@ -33,9 +33,8 @@ def measure_requests(model: str | None, backend: str, count: int = 40) -> list[R
     modes: tuple[Mode, ...] = ("diffusion", "speculative", "autoregressive")
     for mode in modes:
         engine = load_engine(model, backend, mode=mode)
-        result.append(
-            _measure(engine, f"completion, cold, {mode}", _completions(documents, count), cold=True)
-        )
+        cold = [place.request for place in places(count)]
+        result.append(_measure(engine, f"completion, cold, {mode}", cold, cold=True))
     engine = load_engine(model, backend)
     result.append(_measure(engine, "completion, typing", _typing(documents[0], count)))
     result.append(_measure(engine, "fix", _fixes(documents, count)))
@@ -52,18 +51,36 @@ def _documents() -> list[Document]:
     return [Document((folder / n).read_text("utf-8"), "python", n) for n in names]
 
 
-def _completions(documents: Sequence[Document], count: int) -> list[Request]:
-    """The rest of a line, from its middle on, at places spread evenly over the files."""
-    requests: list[Request] = []
+@dataclass(frozen=True)
+class Place:
+    """A cursor in the middle of a line whose rest, the `truth`, is missing."""
+
+    document: Document
+    cursor: int
+    truth: str
+
+    @property
+    def task(self) -> Complete:
+        return Complete(self.cursor, multiline=False)
+
+    @property
+    def request(self) -> Request:
+        return Request(self.document, self.task)
+
+
+def places(count: int) -> list[Place]:
+    """Places spread evenly over the sources that are measured on."""
+    documents = _documents()
+    found: list[Place] = []
     for document in documents:
         lines = list(re.finditer(r"(?m)^ +\S.{20,}$", document.text))
         for m in lines[:: max(1, len(lines) * len(documents) // count)]:
             cursor = (m.start() + m.end()) // 2
             text = document.text[:cursor] + document.text[m.end() :]
-            requests.append(
-                Request(Document(text, "python", document.path), Complete(cursor, multiline=False))
+            found.append(
+                Place(Document(text, "python", document.path), cursor, document.text[cursor : m.end()])
             )
-    return requests[:count]
+    return found[:count]
 
 
 def _typing(document: Document, count: int) -> list[Request]:

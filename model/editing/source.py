@@ -8,7 +8,7 @@ also splits at form feeds and U+2028, which editors do not. Knows nothing of byt
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -52,28 +52,55 @@ class Span:
 
 
 class LineIndex:
-    """Immutable line starts of one text, and conversions between offsets and (line, column)."""
+    """Immutable line starts of one text, and conversions between offsets and (line, column).
 
-    __slots__ = ("_starts", "text")
+    The starts from line `_moved` on are those of `_starts` plus `_shift`: typing in one line of however long a text
+    shares the list."""
+
+    __slots__ = ("_moved", "_shift", "_starts", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._starts = _line_starts(text)
+        self._moved, self._shift = len(self._starts), 0
 
     def edited(self, start: int, end: int, text: str) -> LineIndex:
         """The index of `text`, which differs from this one's in what replaced `start..end` only. Only the
         lines around that are looked at; the later ones move."""
-        starts, shift = self._starts, len(text) - len(self.text)
+        shift = len(text) - len(self.text)
         # One more character on each side is read again: it may have become a half of \r\n, or ceased to be.
-        before, behind = max(1, bisect_left(starts, start)), max(1, bisect_right(starts, end + 2))
         last = end + 2 + shift
         found = _LINE_END.finditer(text, max(0, start - 1), last + 1)
+        breaks = [at for at in (match.end() for match in found) if start <= at <= last]
+        before, behind = max(1, self._first_from(start)), max(1, self._first_from(end + 3))
         new = LineIndex.__new__(LineIndex)
         new.text = text
-        new._starts = starts[:before]
-        new._starts += [at for at in (match.end() for match in found) if start <= at <= last]
-        new._starts += [at + shift for at in starts[behind:]] if shift else starts[behind:]
+        has_same_lines = breaks == [self._start(line) + shift for line in range(before, behind)]
+        if has_same_lines and (self._moved == before or not self._shift):
+            new._starts, new._moved, new._shift = self._starts, before, self._shift + shift
+            return new
+        own = self._all()
+        new._starts = own[:before]
+        new._starts += breaks
+        new._starts += [at + shift for at in own[behind:]] if shift else own[behind:]
+        new._moved, new._shift = len(new._starts), 0
         return new
+
+    def _all(self) -> list[int]:
+        """Every line's start; not to be changed."""
+        if not self._shift:
+            return self._starts
+        return self._starts[: self._moved] + [at + self._shift for at in self._starts[self._moved :]]
+
+    def _start(self, line: int) -> int:
+        return self._starts[line] + (self._shift if line >= self._moved else 0)
+
+    def _first_from(self, offset: int) -> int:
+        """The first line that starts at `offset` or behind it."""
+        found = bisect_left(self._starts, offset, hi=self._moved)
+        return (
+            found if found < self._moved else bisect_left(self._starts, offset - self._shift, lo=self._moved)
+        )
 
     @property
     def line_count(self) -> int:
@@ -82,22 +109,22 @@ class LineIndex:
 
     def line_at(self, offset: int) -> int:
         """The line that holds `offset` (clamped into the text)."""
-        return bisect_right(self._starts, max(0, offset)) - 1
+        return self._first_from(max(0, offset) + 1) - 1
 
     def line(self, line: int) -> Span:
         """The span of `line` without its terminator; raises IndexError outside `0..line_count-1`."""
         if not 0 <= line < len(self._starts):
             raise IndexError(f"line {line} of {len(self._starts)}")
-        start = self._starts[line]
+        start = self._start(line)
         if line + 1 == len(self._starts):
             return Span(start, len(self.text))
-        end = self._starts[line + 1] - 1
+        end = self._start(line + 1) - 1
         return Span(start, end - 1 if end > start and self.text[end - 1 : end + 1] == "\r\n" else end)
 
     def full_line(self, line: int) -> Span:
         """The span of `line` with its terminator."""
         start = self.line(line).start
-        return Span(start, self._starts[line + 1] if line + 1 < len(self._starts) else len(self.text))
+        return Span(start, self._start(line + 1) if line + 1 < len(self._starts) else len(self.text))
 
     def position(self, offset: int, encoding: Encoding = "utf-32") -> tuple[int, int]:
         """`(line, column)` of `offset`; the column is in the encoding's code units. Clamps into the text.
@@ -116,7 +143,7 @@ class LineIndex:
         """
         if line < 0:
             return 0
-        if line >= len(self._starts):
+        if line >= self.line_count:
             return len(self.text)
         span = self.line(line)
         return span.start + _columns_to_chars(span.of(self.text), max(0, column), encoding)

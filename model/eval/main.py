@@ -2,6 +2,7 @@
 
 redraft eval infill --data single_line.jsonl --limit 200 --policy threshold:0.9 --json figures.json
 redraft eval corpus --data runs/tiny/corpus --limit 200
+redraft eval confidence --data runs/tiny/corpus --plot confidence.png
 redraft eval program --data humaneval.jsonl --twin runs/twin/checkpoint --pareto curve
 """
 
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model.backends.load import load_backend
 from model.checkpoint import EMBEDDED, open_checkpoint
@@ -25,6 +26,9 @@ from model.eval.benchmark import Result
 from model.eval.choices import Loaded
 from model.eval.problems import FORMATS, Problems, read
 from model.eval.report import Report, write_answers, write_json
+
+if TYPE_CHECKING:
+    from model.train.corpus import SourceFile
 
 _CASES = 200
 
@@ -53,10 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="redraft eval", description="Measure a model on benchmarks and on held-out projects."
     )
-    parser.add_argument("task", choices=[*FORMATS, "corpus"])
+    parser.add_argument("task", choices=[*FORMATS, "corpus", "confidence"])
     parser.add_argument(
         "--data", type=Path, required=True,
-        help="a JSONL file with the benchmark's own fields; for `corpus` a folder made by `redraft train corpus`",
+        help="a JSONL file with the benchmark's own fields; else a folder made by `redraft train corpus`",
     )  # fmt: skip
     parser.add_argument("--model", help="checkpoint folder (default: the embedded model)")
     parser.add_argument("--backend", default="auto", help="auto, onnx or torch")
@@ -77,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="OUT", help="write one JSON object (no OUT: stdout)"
     )
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="for `confidence`: draw it")
     parser.add_argument("--pareto", metavar="PREFIX", help="sweep policies; write PREFIX.png, .md and .json")
     parser.add_argument(
         "--twin", metavar="FOLDER", help="for --pareto: an autoregressive checkpoint beside it"
@@ -88,6 +93,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     loaded = load(arguments.model, arguments.backend, arguments.device)
     has_edits = arguments.task in ("repair", "edit")
     engine = loaded.engine(arguments.policy, has_edits)  # a wrong policy is told before anything runs
+    if arguments.task == "confidence":
+        return _confidence(arguments, engine)
     if arguments.pareto:
         from model.eval import pareto
 
@@ -115,6 +122,23 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         write_json(report.as_json(), arguments.json)
     if arguments.json != "-":
         print(report.as_table())
+    return 0
+
+
+def _confidence(arguments: argparse.Namespace, engine: DiffusionEngine) -> int:
+    from model.eval import confidence
+    from model.eval.holes import completions
+
+    cases = completions(_heldout(arguments.data), arguments.limit or _CASES, arguments.seed)
+    with _progress("answering", len(cases)) as advance:
+        found = [outcome for case in cases for outcome in advance(confidence.outcomes(engine, [case]))]
+    figures = confidence.reliability(found, len(cases), engine.reader.decoding.min_confidence)
+    if arguments.plot:
+        confidence.draw(figures, arguments.plot)
+    if arguments.json:
+        write_json(figures.as_json(), arguments.json)
+    if arguments.json != "-":
+        print(figures.as_table())
     return 0
 
 
@@ -149,12 +173,9 @@ def _measurement(arguments: argparse.Namespace, holes_only: bool = False) -> Mea
 
 
 def _on_corpus(arguments: argparse.Namespace, holes_only: bool) -> Measurement:
-    from model.train.corpus import calibration_and_report, read_half
     from model.train.refactorings.pairs import read_pairs
 
-    files = calibration_and_report(read_half(arguments.data, "heldout"))[1]
-    if not files:
-        raise ValueError(f"the corpus {arguments.data} has no held-out projects")
+    files = _heldout(arguments.data)
     changes = {} if holes_only else corpus.changes(read_pairs(arguments.data, "heldout"))
     draws = {**corpus.HOLES, **changes}
     cases = corpus.cases(files, arguments.limit or _CASES, arguments.seed, draws)
@@ -164,6 +185,16 @@ def _on_corpus(arguments: argparse.Namespace, holes_only: bool) -> Measurement:
             return [advance(corpus.solve(engine, task, case)) for task, case in cases]
 
     return Measurement(results)
+
+
+def _heldout(folder: Path) -> list[SourceFile]:
+    """The files of a corpus that neither training nor calibration has seen; raises ValueError without any."""
+    from model.train.corpus import calibration_and_report, read_half
+
+    files = calibration_and_report(read_half(folder, "heldout"))[1]
+    if not files:
+        raise ValueError(f"the corpus {folder} has no held-out projects")
+    return files
 
 
 @contextmanager

@@ -77,6 +77,30 @@ def test_an_index_follows_two_thousand_random_edits() -> None:
     assert [index.line(n).of(text) for n in range(index.line_count)] == re.split(r"\r\n|\r|\n", text)
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.text("ab\r\n", min_size=1, max_size=3), st.integers(0, 2)),
+        max_size=20,
+    )
+)
+def test_typing_in_one_line_and_the_next_moves_all_later_lines(keys: list[tuple[int, str, int]]) -> None:
+    """Where lines stay lines the index shares the list of the one before."""
+    text = "one\ntwo\r\nthree\n\nfive\n" * 3
+    index = LineIndex(text)
+    for line, new, gone in keys:
+        start = index.line(line).end
+        text = text[: start - gone] + new + text[start:] if start >= gone else new + text
+        index = index.edited(max(0, start - gone), start if start >= gone else 0, text)
+        fresh = LineIndex(text)
+        assert index.line_count == fresh.line_count
+        assert [index.full_line(n) for n in range(index.line_count)] == [
+            fresh.full_line(n) for n in range(fresh.line_count)
+        ]
+        assert [index.line_at(at) for at in range(len(text))] == [
+            fresh.line_at(at) for at in range(len(text))
+        ]
+
+
 @given(texts, st.integers(-3, 60), st.integers(-3, 60), encodings)
 def test_positions_outside_are_clamped(text: str, line: int, column: int, encoding: Encoding) -> None:
     index = LineIndex(text)

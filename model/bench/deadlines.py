@@ -1,0 +1,101 @@
+"""What a completion is worth at each deadline: the curve that the default of `inline.deadlineMs` follows.
+
+Each request runs once to its end; after every step the answer is noted as it then stood, so that one run tells all
+deadlines. Places are rests of lines in our own sources.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from model.bench.requests import Place, places
+from model.engine import DiffusionEngine, load_engine
+from model.request import Document, Proposal, Request
+
+DEADLINES = (10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000)
+"""Milliseconds."""
+
+
+@dataclass(frozen=True)
+class DeadlineFigures:
+    """At `deadline_ms`, of all places: the share whose work was finished, that were offered a suggestion, and mean
+    characters of the offered text that are right, from its beginning on. `is_cold`: the prompt is encoded first."""
+
+    is_cold: bool
+    deadline_ms: int
+    finished: float
+    offered: float
+    right_characters: float
+
+
+def measure_deadlines(model: str | None, backend: str, count: int = 40) -> list[DeadlineFigures]:
+    """Cold, and with all but the prompt's last character known, as while typing."""
+    engine = load_engine(model, backend)
+    chosen = places(count)
+    engine.propose(chosen[0].request)
+    return [*_curve(engine, chosen, is_cold=True), *_curve(engine, chosen, is_cold=False)]
+
+
+def _curve(engine: DiffusionEngine, chosen: Sequence[Place], *, is_cold: bool) -> list[DeadlineFigures]:
+    courses = [_course(engine, place, is_cold=is_cold) for place in chosen]
+    found: list[DeadlineFigures] = []
+    for deadline in DEADLINES:
+        at = [_standing(course, deadline) for course in courses]
+        right = [_right(proposal, place) for (_, proposal), place in zip(at, chosen, strict=True)]
+        found.append(
+            DeadlineFigures(
+                is_cold,
+                deadline,
+                round(fmean(is_finished for is_finished, _ in at), 3),
+                round(fmean(p is not None and p.status == "offered" for _, p in at), 3),
+                round(fmean(right), 2),
+            )
+        )
+    return found
+
+
+Course = list[tuple[float, bool, Proposal]]
+"""After each step: milliseconds since the beginning, whether it was the last, and the answer."""
+
+
+def _course(engine: DiffusionEngine, place: Place, *, is_cold: bool) -> Course:
+    engine.store.clear()
+    request = place.request
+    if not is_cold:
+        text, at = request.document.text, place.cursor - 1
+        before = Document(text[:at] + text[at + 1 :], "python", request.document.path)
+        engine.propose(Request(before, replace(place.task, cursor=at)))
+    course: Course = []
+    asking = 0.0
+    began = time.perf_counter()
+    run = engine.start(request)
+    while True:
+        more = run.step()
+        stepped = time.perf_counter()
+        proposal = run.proposal()
+        course.append(((stepped - began - asking) * 1000, not more, proposal))
+        if not more:
+            break
+        asking += time.perf_counter() - stepped  # a server asks once, at the end
+    run.close()
+    return course
+
+
+def _standing(course: Course, deadline: float) -> tuple[bool, Proposal | None]:
+    """How things stood at a deadline, which is looked at after each step: the one that passes it still counts."""
+    for milliseconds, is_last, proposal in course:
+        if milliseconds >= deadline or is_last:
+            return is_last and milliseconds <= deadline, proposal
+    return False, None
+
+
+def _right(proposal: Proposal | None, place: Place) -> int:
+    """Characters of what was offered that are those of the file, from the cursor on."""
+    if proposal is None or proposal.status != "offered":
+        return 0
+    new = "".join(edit.new for edit in proposal.edits)
+    pairs = zip(new, place.truth, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(new), len(place.truth)))
