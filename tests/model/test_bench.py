@@ -6,16 +6,43 @@ from pathlib import Path
 import pytest
 
 from model.bench import main, requests
+from model.bench.deadlines import DEADLINES, _standing, measure_deadlines
 from model.bench.keystrokes import measure_keystrokes
 from model.bench.replay import Question, replay, summary
 from model.bench.typist import Session, Typist, read_sessions
 from model.engine import load_engine
-from model.request import Document, Refactor, Request
+from model.request import Document, Proposal, Refactor, Request
 
 
 def test_every_request_of_the_benchmark_is_attempted():
     names = [figures.name for figures in requests.measure_requests(None, "onnx", count=4)]
     assert len(names) == 6
+
+
+def test_the_answer_at_a_later_deadline_is_no_worse():
+    figures = measure_deadlines(None, "onnx", count=4)
+    for is_cold in (True, False):
+        curve = [f for f in figures if f.is_cold == is_cold]
+        assert [f.deadline_ms for f in curve] == list(DEADLINES)
+        finished = [f.finished for f in curve]
+        assert finished == sorted(finished)
+        assert finished[-1] == 1
+
+
+def test_at_a_deadline_stands_what_the_step_that_passes_it_left():
+    course = [
+        (5.0, False, Proposal("stopped")),
+        (12.0, False, Proposal("offered")),
+        (20.0, True, Proposal("unchanged")),
+    ]
+    assert [_standing(course, at) for at in (1, 5, 6, 15, 20, 30)] == [
+        (False, course[0][2]),
+        (False, course[0][2]),
+        (False, course[1][2]),
+        (False, course[2][2]),
+        (True, course[2][2]),
+        (True, course[2][2]),
+    ]
 
 
 def test_a_declined_request_is_no_figure():

@@ -6,14 +6,15 @@ local say = require('redraft.say')
 local M = {}
 
 -- Where an empty Lua table means an object; everywhere else it is a list.
-local TREES = { inline = true, fix = true, refactor = true, limits = true }
+local TREES = { inline = { manners = {} }, fix = {}, refactor = {}, limits = {} }
 
 ---@param settings table
+---@param trees? table
 ---@return table
-local function for_json(settings)
-  for key in pairs(TREES) do
-    if type(settings[key]) == 'table' and not next(settings[key]) then
-      settings[key] = vim.empty_dict()
+local function for_json(settings, trees)
+  for key, inner in pairs(trees or TREES) do
+    if type(settings[key]) == 'table' then
+      settings[key] = next(settings[key]) and for_json(settings[key], inner) or vim.empty_dict()
     end
   end
   return settings
