@@ -13,32 +13,38 @@ from model.request import Cost, Frame, Progress, Proposal, Run
 
 
 class Alternatives:
-    """At most `count` runs; `start` begins the one whose first token is the network's choice of that rank."""
+    """Runs until `count` different answers may be offered, at most twice as many; `start` begins the one whose first
+    token is the network's choice of that rank."""
 
-    def __init__(self, start: Callable[[int], Run], count: int) -> None:
+    def __init__(self, start: Callable[[int], Run], count: int, most: int) -> None:
         self._start = start
         self._count = count
+        self._most = min(2 * count, most)
         self._runs = [start(0)]
+        self._ended: list[Proposal] = []
 
     def step(self) -> bool:
-        if self._runs[-1].step():
+        run = self._runs[-1]
+        if run.step():
             return True
-        self._runs[-1].close()
-        if len(self._runs) == self._count or self._runs[0].proposal().status == "declined":
+        self._ended.append(run.proposal())
+        run.close()
+        is_last = len(self._runs) == self._most or self._ended[0].status == "declined"
+        if is_last or len(_different(self._ended)) == self._count:
             return False
         self._runs.append(self._start(len(self._runs)))
         return True
 
     def proposal(self) -> Proposal:
         """The first answer that may be offered, with the others as alternatives, the surest first."""
-        first, *others = [run.proposal() for run in self._runs]
-        offered = [each for each in (first, *others) if each.status == "offered"]
+        running = [] if len(self._ended) == len(self._runs) else [self._runs[-1].proposal()]
+        found = [*self._ended, *running]
+        offered = _different(found)
         if not offered:
-            return replace(first, cost=self.cost())
-        best = offered[0]
-        more = sorted(offered[1:], key=lambda each: -each.confidence)
-        distinct = dict.fromkeys(each.edits for each in more if each.edits != best.edits)
-        return replace(best, alternatives=tuple(distinct), cost=self.cost())
+            return replace(found[0], cost=self.cost())
+        best, *others = offered[: self._count]
+        others.sort(key=lambda each: -each.confidence)
+        return replace(best, alternatives=tuple(each.edits for each in others), cost=self.cost())
 
     def frames(self) -> Sequence[Frame]:
         """Those of the first answer."""
@@ -52,5 +58,11 @@ class Alternatives:
 
     @property
     def progress(self) -> Progress:
-        done = len(self._runs) - 1
+        done = len(_different(self._ended))
         return Progress(done, self._count, f"{done} of {self._count} suggestions")
+
+
+def _different(found: Sequence[Proposal]) -> list[Proposal]:
+    """Those that may be offered, without the later ones of equals."""
+    offered = {each.edits: each for each in reversed(found) if each.status == "offered"}
+    return [each for each in found if offered.get(each.edits) is each]

@@ -17,7 +17,7 @@ from model.editing.scope import Scope
 from model.editing.source import Span, line_index
 from model.editing.syntax import SyntaxTree
 from model.editing.tabs import tabbed
-from model.editing.trim import Around, is_complete, trim, without_last_line
+from model.editing.trim import Around, cut_repetition, is_complete, trim, without_last_line
 from model.editing.verify import Verdict, judge
 from model.questions import Question
 from model.request import Complete, Request, completion_at
@@ -95,7 +95,8 @@ class Writer:
         return Around(above, before, rest, after)
 
     def enough(self, question: Question) -> Enough | None:
-        """A function that tells from an answer's tokens whether more of them would be cut off; None for edits."""
+        """A function that tells from an answer's tokens whether more of them would be cut off, or only repeat; None for
+        edits."""
         span = question.region.span
         task = completion_at(self.request.task, span)
         if task is None:
@@ -104,6 +105,8 @@ class Writer:
 
         def enough(tokens: Sequence[int]) -> bool:
             own = self.tokenizer.decode(tokens).removeprefix(question.lead_text)
+            if task.manners.stop_repetition and cut_repetition(own) != own:
+                return True
             return is_complete(own, around, task.multiline, language, task.manners)
 
         return enough

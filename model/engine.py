@@ -108,7 +108,8 @@ class DiffusionEngine:
             return Passes(partial(EngineRun, self, scope=scope), request)
         task = request.task
         if isinstance(task, Complete) and task.candidates > 1 and self._mode not in _CAUSAL:
-            return Alternatives(lambda rank: EngineRun(self, request, rank=rank), min(task.candidates, TOP_K))
+            count = min(task.candidates, TOP_K)
+            return Alternatives(lambda rank: EngineRun(self, request, rank=rank), count, TOP_K)
         return EngineRun(self, request)
 
     def scope(self, request: Request) -> Scope | None:
