@@ -1,0 +1,59 @@
+"""Timing several engines in turns, so that whatever else the machine does hits all of them alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+
+from model.bench.peers.contender import BLOCKS, PREFILLS, Contender
+from model.bench.peers.own import Own
+
+PREFILL = {f"prefill {tokens}": tokens for tokens in PREFILLS}
+BLOCK = {f"block {rows}": rows for rows in BLOCKS}
+COMPLETE, DENOISE = "complete", "denoise"
+_SPENT, _CALLS = 0.04, 20
+"""Seconds that a quick call is repeated in one round, and how often at most."""
+_REST = 0.005
+"""Seconds between two engines: the threads of the last one still wait for work, and would take the next one's core."""
+
+Key = tuple[str, int, str]
+"""Contender, threads, task."""
+
+
+def measure(
+    contenders: Sequence[Contender], rounds: int, block: int, tokens_per_forward: float
+) -> dict[Key, float]:
+    """Milliseconds of every task: the median of the rounds, in each of which every engine has its turn at it."""
+    found: dict[Key, list[float]] = {}
+    tasks = {each.name: _tasks(each, block, tokens_per_forward) for each in contenders}
+    for _ in range(rounds):
+        for task in (*PREFILL, *BLOCK, COMPLETE, DENOISE):  # the last prefill leaves what the others need
+            for each in contenders:
+                if task in tasks[each.name]:
+                    for threads in each.threads:
+                        time.sleep(_REST)
+                        each.use(threads)
+                        key = each.name, threads, task
+                        found.setdefault(key, []).append(_time(tasks[each.name][task]))
+    return {key: round(1000 * median(times), 3) for key, times in found.items()}
+
+
+def _tasks(contender: Contender, block: int, tokens_per_forward: float) -> Mapping[str, Callable[[], object]]:
+    tasks: dict[str, Callable[[], object]] = {COMPLETE: contender.complete}
+    tasks |= {name: lambda n=tokens: contender.prefill(n) for name, tokens in PREFILL.items()}
+    tasks |= {name: lambda n=rows: contender.block(n) for name, rows in BLOCK.items()}
+    if isinstance(contender, Own):
+        tasks[DENOISE] = lambda: contender.denoise(block, tokens_per_forward)
+    return tasks
+
+
+def _time(call: Callable[[], object]) -> float:
+    """Seconds a call takes, the median of a few; one before them is not counted."""
+    call()
+    times: list[float] = []
+    while not times or (sum(times) < _SPENT and len(times) < _CALLS):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return median(times)
