@@ -14,8 +14,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 RECIPE ?= tiny
 SECONDS_TO_TRAIN ?= 3600
+SHAPE ?= model
 
-.PHONY: help try test test-editors lint train bench clean gpu-wheels gpu-corpus gpu-site gpu-train gpu-pack gpu-test gpu-bench
+.PHONY: help try test test-editors lint train bench bench-peers clean gpu-wheels gpu-corpus gpu-site gpu-train gpu-pack gpu-test gpu-bench
 
 help:
 	@echo "make try    set up (about 250 MB) and see Redraft complete, fix and refactor real code"
@@ -24,6 +25,7 @@ help:
 	@echo "make lint   ruff, pyright, import-linter; what is in TypeScript, where Node.js is installed"
 	@echo "make train  RECIPE=nano|tiny|base SECONDS_TO_TRAIN=3600: train a model from nothing"
 	@echo "make bench  start, memory and time per request on this machine"
+	@echo "make bench-peers  SHAPE=model|30m|60m|0.5b: other engines beside ours (compiles llama.cpp; 15 minutes on two cores)"
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \
@@ -71,6 +73,14 @@ train: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/redraft bench
+
+$(VENV)/.peers: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing Redraft with PyTorch, transformers and llama.cpp, which is compiled here"
+	@$(PIP) --editable '.[peers]'
+	@touch $@ $(VENV)/.base
+
+bench-peers: $(VENV)/.peers
+	@$(BIN)/redraft bench peers --shape $(SHAPE)
 
 clean:
 	rm -rf $(VENV) .hosts runs build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -14,14 +14,17 @@ import psutil
 
 from model.bench.drawing import draw
 from model.bench.keystrokes import KeystrokeFigures, measure_keystrokes
+from model.bench.peers.figures import PeersFigures, table
+from model.bench.peers.measure import measure_peers
+from model.bench.peers.shapes import OWN_SHAPE, SHAPES
 from model.bench.replay import TypingFigures, replay, summary
-from model.bench.requests import RequestFigures, measure_requests
+from model.bench.requests import RequestFigures, measure_requests, measure_tokens_per_forward
 from model.bench.server import ServerFigures, measure_server
 from model.bench.typist import read_sessions
 from model.engine import ModelError
 
 _LINES = (100, 5_000, 20_000)
-_PARTS = ("server", "requests", "keystrokes", "typing")
+_PARTS = ("server", "requests", "keystrokes", "typing", "peers")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -39,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
         played = (
             {s.name: replay(s, arguments.keys, chosen) for s in read_sessions()} if "typing" in parts else {}
         )
+        peers = _peers(arguments) if "peers" in parts else None
         if arguments.plot:
             draw(played, requests, arguments.plot)
     except (ModelError, EOFError, ValueError, OSError) as error:
@@ -47,10 +51,10 @@ def main(argv: Sequence[str]) -> int:
     typing = [summary(name, questions) for name, questions in played.items()]
     machine = {"cores": psutil.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 2**30)}
     if arguments.json:
-        print(json.dumps(_as_json(machine, server, requests, keys, typing)))
+        print(json.dumps(_as_json(machine, server, requests, keys, typing, peers)))
     else:
         print(f"{machine['cores']} cores, {machine['memory_gb']} GB")
-        _show(server, requests, keys, typing)
+        _show(server, requests, keys, typing, peers)
     return 0
 
 
@@ -61,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="PART",
         type=_part,
-        help="server, requests, keystrokes, typing (six minutes at a person's speed), or cpu for all of them; "
-        "without any server and requests",
+        help="server, requests, keystrokes, typing (six minutes at a person's speed), peers (other engines beside "
+        "ours), or cpu for all of them; without any server and requests",
     )
     parser.add_argument("--model", help="checkpoint folder (default: the embedded model)")
     parser.add_argument("--backend", default="auto", help="auto, onnx or torch")
@@ -71,8 +75,35 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--plot", type=Path, metavar="FILE.png", help="draw the times (needs the extra `train`)"
     )
+    _add_peers(parser.add_argument_group("peers"))
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _add_peers(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--shape",
+        choices=(OWN_SHAPE, *SHAPES),
+        default=OWN_SHAPE,
+        help="the network that every engine runs: the model's, or random weights of another size",
+    )
+    group.add_argument(
+        "--tokens-per-forward", type=float, metavar="N", help="of diffusion (default: measured on the model)"
+    )
+    group.add_argument("--block", type=_count, help="tokens denoised together (default: the model's)")
+    group.add_argument(
+        "--threads", type=_count, help="of every engine (default: ours as it chooses, others at their best)"
+    )
+    group.add_argument("--rounds", type=_count, default=3, help="in which every engine has its turn")
+
+
+def _peers(arguments: argparse.Namespace) -> PeersFigures:
+    rate = arguments.tokens_per_forward or measure_tokens_per_forward(
+        arguments.model, "onnx", arguments.count
+    )
+    return measure_peers(
+        arguments.model, arguments.shape, rate, arguments.block, arguments.threads, arguments.rounds
+    )
 
 
 def _count(text: str) -> int:
@@ -94,10 +125,12 @@ def _as_json(
     requests: Sequence[RequestFigures],
     keys: Sequence[KeystrokeFigures],
     typing: Sequence[TypingFigures],
+    peers: PeersFigures | None,
 ) -> dict[str, Any]:
     lists = {"requests": requests, "keystrokes": keys, "typing": typing}
     found = {name: [asdict(each) for each in figures] for name, figures in lists.items()}
-    return {"machine": machine, "server": asdict(server) if server else None, **found}
+    single = {"server": server, "peers": peers}
+    return {"machine": machine, **{k: asdict(v) if v else None for k, v in single.items()}, **found}
 
 
 def _show(
@@ -105,6 +138,7 @@ def _show(
     requests: Sequence[RequestFigures],
     keys: Sequence[KeystrokeFigures],
     typing: Sequence[TypingFigures],
+    peers: PeersFigures | None,
 ) -> None:
     if server is not None:
         print(f"start to `initialize` response  {server.initialize_ms:8.1f} ms (median of {server.runs})")
@@ -130,3 +164,5 @@ def _show(
             f"{each.work_p50_ms:.0f} and {each.work_p95_ms:.0f}; prompt tokens computed: median "
             f"{each.computed_median:.0f} of {each.prompt_median:.0f}, {each.computed_per_request:.1f} a request"
         )
+    if peers is not None:
+        print("\n".join(table(peers)))

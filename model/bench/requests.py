@@ -45,6 +45,13 @@ def measure_requests(model: str | None, backend: str, count: int = 40) -> list[R
     return result
 
 
+def measure_tokens_per_forward(model: str | None, backend: str, count: int = 40) -> float:
+    """Of cold completions by diffusion, as in `measure_requests`."""
+    engine = load_engine(model, backend)
+    requests = _completions(_documents(), count)
+    return _measure(engine, "completion", requests, cold=True).tokens_per_forward
+
+
 def _documents() -> list[Document]:
     folder = Path(__file__).parent.parent
     names = ("sampler.py", "questions.py", "cache.py", "checkpoint.py")
