@@ -6,12 +6,12 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from model.bench.deadlines import DeadlineFigures, measure_deadlines
 from model.bench.drawing import draw
 from model.bench.keystrokes import KeystrokeFigures, measure_keystrokes
 from model.bench.peers.figures import PeersFigures, table
@@ -24,7 +24,7 @@ from model.bench.typist import read_sessions
 from model.engine import ModelError
 
 _LINES = (100, 5_000, 20_000)
-_PARTS = ("server", "requests", "keystrokes", "typing", "peers")
+_PARTS = ("server", "requests", "deadlines", "keystrokes", "typing", "peers")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,24 +38,42 @@ def main(argv: Sequence[str]) -> int:
             if "requests" in parts
             else []
         )
+        deadlines = (
+            measure_deadlines(arguments.model, arguments.backend, arguments.count)
+            if "deadlines" in parts
+            else []
+        )
         keys = [measure_keystrokes(lines) for lines in _LINES] if "keystrokes" in parts else []
         played = (
             {s.name: replay(s, arguments.keys, chosen) for s in read_sessions()} if "typing" in parts else {}
         )
         peers = _peers(arguments) if "peers" in parts else None
         if arguments.plot:
-            draw(played, requests, arguments.plot)
+            draw(played, requests, deadlines, arguments.plot)
     except (ModelError, EOFError, ValueError, OSError) as error:
         print(f"redraft bench: {error}", file=sys.stderr)
         return 2
     typing = [summary(name, questions) for name, questions in played.items()]
     machine = {"cores": psutil.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 2**30)}
+    found = Figures(server, requests, deadlines, keys, typing, peers)
     if arguments.json:
-        print(json.dumps(_as_json(machine, server, requests, keys, typing, peers)))
+        print(json.dumps({"machine": machine, **asdict(found)}))
     else:
         print(f"{machine['cores']} cores, {machine['memory_gb']} GB")
-        _show(server, requests, keys, typing, peers)
+        _show(found)
     return 0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All that was measured; None or empty where it was not asked for."""
+
+    server: ServerFigures | None
+    requests: Sequence[RequestFigures]
+    deadlines: Sequence[DeadlineFigures]
+    keystrokes: Sequence[KeystrokeFigures]
+    typing: Sequence[TypingFigures]
+    peers: PeersFigures | None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="PART",
         type=_part,
-        help="server, requests, keystrokes, typing (six minutes at a person's speed), peers (other engines beside "
-        "ours), or cpu for all of them; without any server and requests",
+        help="server, requests, deadlines (what a completion is worth at each), keystrokes, typing (six minutes at a "
+        "person's speed), peers (other engines beside ours), or cpu for all of them; without any server and requests",
     )
     parser.add_argument("--model", help="checkpoint folder (default: the embedded model)")
     parser.add_argument("--backend", default="auto", help="auto, onnx or torch")
@@ -119,44 +137,30 @@ def _part(name: str) -> str:
     return name
 
 
-def _as_json(
-    machine: dict[str, Any],
-    server: ServerFigures | None,
-    requests: Sequence[RequestFigures],
-    keys: Sequence[KeystrokeFigures],
-    typing: Sequence[TypingFigures],
-    peers: PeersFigures | None,
-) -> dict[str, Any]:
-    lists = {"requests": requests, "keystrokes": keys, "typing": typing}
-    found = {name: [asdict(each) for each in figures] for name, figures in lists.items()}
-    single = {"server": server, "peers": peers}
-    return {"machine": machine, **{k: asdict(v) if v else None for k, v in single.items()}, **found}
-
-
-def _show(
-    server: ServerFigures | None,
-    requests: Sequence[RequestFigures],
-    keys: Sequence[KeystrokeFigures],
-    typing: Sequence[TypingFigures],
-    peers: PeersFigures | None,
-) -> None:
+def _show(found: Figures) -> None:
+    server, peers = found.server, found.peers
     if server is not None:
         print(f"start to `initialize` response  {server.initialize_ms:8.1f} ms (median of {server.runs})")
         print(
             f"memory then / model at rest     {server.memory_initialized_mb:.0f} / {server.memory_at_rest_mb:.0f} MB"
         )
         print(f"idle CPU                        {server.idle_cpu_percent:8.2f} %")
-    for each in requests:
+    for each in found.requests:
         print(
             f"{each.name:34} p50 {each.p50_ms:7.1f}  p95 {each.p95_ms:7.1f} ms  "
             f"{each.forwards:6.2f} forwards  {each.tokens_per_forward:5.2f} tokens/forward"
         )
-    for key in keys:
+    for at in found.deadlines:
+        print(
+            f"completion, {'cold' if at.is_cold else 'warm'}, within {at.deadline_ms:5} ms: "
+            f"{at.finished:6.1%} finished, {at.offered:6.1%} offered, {at.right_characters:5.2f} characters right"
+        )
+    for key in found.keystrokes:
         print(
             f"{key.lines:6} lines, without the model: {key.key_ms:6.2f} ms a key that is overtaken, "
             f"p50 {key.answer_p50_ms:.1f} p95 {key.answer_p95_ms:.1f} ms to an answer"
         )
-    for each in typing:
+    for each in found.typing:
         print(
             f"{each.session}: {each.requests} requests, {each.overtaken} overtaken, {each.without_model} answered "
             f"without the model, {each.asked} reached it\n"

@@ -48,7 +48,7 @@ def measure_requests(model: str | None, backend: str, count: int = 40) -> list[R
 def measure_tokens_per_forward(model: str | None, backend: str, count: int = 40) -> float:
     """Of cold completions by diffusion, as in `measure_requests`."""
     engine = load_engine(model, backend)
-    requests = _completions(_documents(), count)
+    requests = [place.request for place in places(count)]
     return _measure(engine, "completion", requests, cold=True).tokens_per_forward
 
 
