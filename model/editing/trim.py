@@ -25,6 +25,7 @@ _LONGEST = 2000
 """Characters in which loops are looked for."""
 _LOOP = re.compile(r"(?P<unit>\S.{1,40}?)(?P=unit){3,}\Z", re.DOTALL)
 _CHAIN = re.compile(r"\b(?P<unit>[^\W\d]\w{0,40})(?:\.(?P=unit)){3,}")
+_ATTRIBUTE = re.compile(r"(?:[^\W\d]\w*|[)\]])\.\Z")
 _MARK = re.compile(r"\W")
 _LETTER = re.compile(r"[^\W\d]")
 
@@ -72,7 +73,9 @@ def trim(
     if before.endswith(" ") and before.strip() and re.match(r" [^ #]", suggestion):
         suggestion = suggestion[1:]
     if manners.trim_overlap:
-        suggestion = cut_restart(suggestion, before)
+        suggestion = (
+            suggestion if language == "rust" else cut_restart(suggestion, before)
+        )  # a..b is a range there
     if _is_one_line(suggestion, around, multiline, language, manners):
         suggestion = suggestion.partition("\n")[0]
     if manners.stop_repetition:
@@ -189,7 +192,9 @@ def cut_repetition(suggestion: str) -> str:
 
 
 def cut_restart(suggestion: str, before: str) -> str:
-    """Without a beginning that writes the cursor's line once more."""
+    """Without a beginning that writes the cursor's line once more, or its last dot."""
+    if suggestion.startswith(".") and _ATTRIBUTE.search(before):
+        suggestion = suggestion[1:]
     line = before.strip()
     is_again = len(line) >= _FEW and _MARK.match(line[-1]) and suggestion.startswith(line)
     return suggestion[len(line) :] if is_again else suggestion

@@ -29,6 +29,7 @@ def only(name: str) -> Manners:
         ("trim_overlap", "return x", Around("", "    ", "", "    return x\n"), ""),
         ("trim_overlap", "if x:\n    f()", Around("if x:\n    f()\n", "", "", ""), ""),
         ("trim_overlap", "self.name = name", Around("", "    self.", "", ""), "name = name"),
+        ("trim_overlap", ".x = x", Around("", "    self.", "", ""), "x = x"),
         ("keep_indentation", "x = 1\nz = 3", Around("", "    ", "", ""), "x = 1"),
         ("keep_indentation", "if x:\n    f()", Around("\tif y:\n\t\tg()\n", "\t", "", ""), "if x:\n\tf()"),
         ("match_quotes", 'g("five")', Around(SINGLE, "d = ", "", ""), "g('five')"),
