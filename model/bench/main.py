@@ -94,7 +94,7 @@ def _add_peers(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--threads", type=_count, help="of every engine (default: ours as it chooses, others at their best)"
     )
-    group.add_argument("--rounds", type=_count, default=5, help="in which every engine has its turn")
+    group.add_argument("--rounds", type=_count, default=3, help="in which every engine has its turn")
 
 
 def _peers(arguments: argparse.Namespace) -> PeersFigures:

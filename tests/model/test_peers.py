@@ -14,7 +14,7 @@ import torch
 from model.backends.load_torch import load_torch
 from model.backends.onnx import OnnxBackend
 from model.bench import main
-from model.bench.peers.contender import CACHED, COMPLETED, Contender, text_ids
+from model.bench.peers.contender import CACHED, COMPLETED, Contender, Setting, text_ids
 from model.bench.peers.figures import OURS, peer_figures, ratios
 from model.bench.peers.own import Own, schedule
 from model.bench.peers.shapes import SHAPES, write_random
@@ -87,7 +87,7 @@ def test_llama_cpp_has_our_causal_logits(
 ) -> None:
     pytest.importorskip("llama_cpp")
     from model.bench.peers.gguf_file import Kind, write_gguf
-    from model.bench.peers.llama_cpp import LlamaCpp
+    from model.bench.peers.llama_cpp import PLAIN_F32, LlamaCpp
 
     network = make_network(config, 4, sharpness=20)
     tokens = text_ids(config.vocab, 90)
@@ -95,8 +95,8 @@ def test_llama_cpp_has_our_causal_logits(
     bounds: dict[Kind, float] = {"f32": 1e-4, "q8_0": 0.5}
     for kind, bound in bounds.items():
         write_gguf(network, tmp_path / kind, kind)
-        peer = LlamaCpp("peer", tmp_path / kind, config.vocab, [1], exact=True)
-        peer.use(1)
+        peer = LlamaCpp("peer", tmp_path / kind, config.vocab, [1])
+        peer.use(Setting(1, PLAIN_F32))
         error = np.abs(peer.scores(tokens) - wanted).max() / wanted.std()
         peer.close()
         assert error < bound, kind
@@ -106,7 +106,7 @@ def contenders(network: Transformer, folder: Path) -> list[Contender]:
     """Those that are installed."""
     checkpoint = write_random(network.config, folder)
     backends = {"onnx": OnnxBackend(checkpoint, 1), "torch": load_torch(checkpoint, "cpu")}
-    found: list[Contender] = [Own(name, backend, [1], lambda n: None) for name, backend in backends.items()]
+    found: list[Contender] = [Own(name, backend, [1]) for name, backend in backends.items()]
     try:
         from model.bench.peers.stock import Stock
 
@@ -124,16 +124,20 @@ def contenders(network: Transformer, folder: Path) -> list[Contender]:
 def test_what_is_asked_leaves_no_trace(make_network: MakeNetwork, tmp_path: Path) -> None:
     network = make_network(OURS_LIKE, 4, sharpness=20)
     for each in contenders(network, tmp_path):
-        each.prefill(CACHED)
-        first = each.complete()
-        each.block(8)
-        if isinstance(each, Own):
-            each.denoise(4, 0.8)
-        assert len(first) == COMPLETED
-        assert list(each.complete()) == list(first)
-        each.prefill(256)
-        each.prefill(CACHED)
-        assert list(each.complete()) == list(first)
+        for setting in each.settings:
+            each.use(setting)
+            each.prefill(CACHED)
+        for setting in each.settings:
+            each.use(setting)
+            first = list(each.complete())
+            each.block(8)
+            if isinstance(each, Own):
+                each.denoise(4, 0.8)
+            assert len(first) == COMPLETED
+            assert list(each.complete()) == first
+            each.prefill(256)
+            each.prefill(CACHED)
+            assert list(each.complete()) == first
         each.close()
 
 
@@ -158,7 +162,7 @@ def test_shapes_are_as_large_as_they_are_called() -> None:
     assert sizes == {"30m": 31, "60m": 60, "0.5b": 494}
 
 
-def test_each_figure_is_of_the_better_number_of_threads() -> None:
+def test_each_figure_is_of_the_best_setting() -> None:
     tasks = (
         "prefill 256",
         "prefill 512",
@@ -169,11 +173,11 @@ def test_each_figure_is_of_the_better_number_of_threads() -> None:
         "block 32",
         "complete",
     )
-    found = {("x", threads, task): 10.0 * threads for task in tasks for threads in (1, 2)}
-    found["x", 2, "complete"] = 6.0
-    found |= {(OURS, 1, task): 5.0 for task in (*tasks, "denoise")}
+    found = {("x", Setting(threads), task): 10.0 * threads for task in tasks for threads in (1, 2)}
+    found["x", Setting(2), "complete"] = 6.0
+    found |= {(OURS, Setting(1), task): 5.0 for task in (*tasks, "denoise")}
     peers = [peer_figures(OURS, found), peer_figures("x", found)]
-    assert (peers[1].threads, peers[1].completion_ms, peers[1].block_ms[1]) == (2, 6.0, 10.0)
+    assert (peers[1].setting, peers[1].completion_ms, peers[1].block_ms[1]) == (Setting(2), 6.0, 10.0)
     assert peers[1].tokens_per_second == 4000
     assert [(r.name, r.ratio, r.tokens_per_forward_to_match) for r in ratios(peers, 0.9)] == [
         (OURS, 1.0, 0.9),
@@ -194,6 +198,6 @@ def test_an_engine_that_is_missing_says_how_to_install_it(
     found = json.loads(capsys.readouterr().out)["peers"]
     rows = {each["name"]: each for each in found["peers"]}
     assert "llama_cpp" in rows["llama.cpp q8_0"]["missing"]
-    assert rows[OURS]["threads"] == 1
+    assert rows[OURS]["setting"]["threads"] == 1
     assert rows[OURS]["denoising_ms"] > 0
     assert [each["name"] for each in found["ratios"]] == [n for n, row in rows.items() if not row["missing"]]

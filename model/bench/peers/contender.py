@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,16 +23,24 @@ ROOM = CACHED + 128
 """Tokens that an engine must have room for."""
 
 
+@dataclass(frozen=True)
+class Setting:
+    """A number of threads, and whatever else an engine lets one choose, in words."""
+
+    threads: int
+    other: str = ""
+
+
 class Contender(ABC):
     """One engine with its network. One thread at a time."""
 
     name: str
-    threads: Sequence[int]
-    """The numbers of threads that it is measured with; the best one counts."""
+    settings: Sequence[Setting]
+    """It is measured with each of them; the best one counts."""
 
-    def use(self, threads: int) -> None:
-        """Compute with so many threads from now on."""
-        assert list(self.threads) == [threads], "an engine of several thread counts says how to change them"
+    @abstractmethod
+    def use(self, setting: Setting) -> None:
+        """Compute like that from now on."""
 
     @abstractmethod
     def prefill(self, tokens: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from model.bench.peers.contender import BLOCKS, CACHED, COMPLETED, PREFILLS
+from model.bench.peers.contender import BLOCKS, CACHED, COMPLETED, PREFILLS, Setting
 from model.bench.peers.timing import BLOCK, COMPLETE, DENOISE, PREFILL, Key
 
 OURS = "Redraft, ONNX Runtime"
@@ -13,12 +13,12 @@ OURS = "Redraft, ONNX Runtime"
 
 @dataclass(frozen=True)
 class PeerFigures:
-    """Milliseconds of one engine, each with the better one of its numbers of threads; `threads` is a completion's.
-    `completion_ms` is autoregressive, `denoising_ms` by diffusion. An engine that was not measured is `missing`, which
-    says why and what to do."""
+    """Milliseconds of one engine, each with the best of its settings; `setting` is a completion's. `completion_ms` is
+    autoregressive, `denoising_ms` by diffusion. An engine that was not measured is `missing`, which says why and what
+    to do."""
 
     name: str
-    threads: int = 0
+    setting: Setting | None = None
     prefill_ms: Mapping[int, float] = field(default_factory=dict)
     block_ms: Mapping[int, float] = field(default_factory=dict)
     completion_ms: float | None = None
@@ -57,14 +57,14 @@ class PeersFigures:
 def peer_figures(name: str, found: Mapping[Key, float]) -> PeerFigures:
     """The figures of one engine out of all."""
     best: dict[str, float] = {}
-    threads = 0
-    for (engine, count, task), milliseconds in found.items():
+    chosen: Setting | None = None
+    for (engine, setting, task), milliseconds in found.items():
         if engine == name and milliseconds < best.get(task, float("inf")):
             best[task] = milliseconds
-            threads = count if task == COMPLETE else threads
+            chosen = setting if task == COMPLETE else chosen
     return PeerFigures(
         name,
-        threads,
+        chosen,
         {tokens: best[task] for task, tokens in PREFILL.items()},
         {rows: best[task] for task, rows in BLOCK.items()},
         best[COMPLETE],
@@ -107,7 +107,9 @@ def table(figures: PeersFigures) -> list[str]:
             continue
         times = [*each.prefill_ms.values(), *each.block_ms.values(), each.completion_ms or 0.0]
         cells = "".join(f"{milliseconds:12.2f}" for milliseconds in times)
-        lines.append(f"{each.name:24}{each.threads:8}{cells}{each.tokens_per_second:12.0f}")
+        assert each.setting is not None
+        start = f"{each.name:24}{each.setting.threads:8}"
+        lines.append(f"{start}{cells}{each.tokens_per_second:12.0f}  {each.setting.other}".rstrip())
     return [*lines, "", *_comparison(figures)]
 
 

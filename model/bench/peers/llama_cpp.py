@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -9,17 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from model.bench.peers.contender import CACHED, COMPLETED, ROOM, Contender, text_ids
+from model.bench.peers.contender import CACHED, COMPLETED, ROOM, Contender, Setting, text_ids
+
+FLASH, PLAIN, PLAIN_F32 = "flash attention", "no flash attention", "no flash attention, f32 cache"
+"""Which is fastest depends on shape and rows: of heads of 32 it is the plain ones, by half."""
 
 
 class LlamaCpp(Contender):
-    """A GGUF file in llama.cpp. `exact` keeps keys and values in float32 and computes attention step by step, where
-    the fast way is f16. Raises ImportError without llama-cpp-python, ValueError for a file that cannot be loaded."""
+    """A GGUF file in llama.cpp, with three ways of attention. Raises ImportError without llama-cpp-python, ValueError
+    for a file that cannot be loaded."""
 
-    def __init__(
-        self, name: str, path: Path, vocab: int, threads: Sequence[int], exact: bool = False
-    ) -> None:
-        self.name, self.threads, self._vocab = name, threads, vocab
+    def __init__(self, name: str, path: Path, vocab: int, threads: Sequence[int]) -> None:
+        self.name, self._vocab = name, vocab
+        self.settings = [Setting(count, way) for way in (FLASH, PLAIN, PLAIN_F32) for count in threads]
+        logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)  # it takes warnings for errors
         self._library: Any = import_module("llama_cpp")
         self._text = text_ids(vocab, ROOM)
         self._model = self._library.llama_model_load_from_file(
@@ -27,30 +31,33 @@ class LlamaCpp(Contender):
         )
         if not self._model:
             raise ValueError(f"llama.cpp cannot load {path}")
-        self._context = self._library.llama_init_from_model(self._model, self._parameters(exact))
-        if not self._context:
-            raise ValueError(f"llama.cpp cannot make a context for {path}")
-        self._memory = self._library.llama_get_memory(self._context)
+        self._contexts = {way: self._new_context(way) for way in (FLASH, PLAIN, PLAIN_F32)}
         self._batch = self._library.llama_batch_init(CACHED, 0, 1)
-        self._length = 0
+        self.use(self.settings[0])
 
-    def _parameters(self, exact: bool) -> Any:
+    def _new_context(self, way: str) -> Any:
         parameters = self._library.llama_context_default_params()
         parameters.n_ctx = ROOM
         parameters.n_batch = parameters.n_ubatch = CACHED
-        if exact:
-            parameters.type_k = parameters.type_v = self._library.GGML_TYPE_F32
+        if way != FLASH:
             parameters.flash_attn_type = self._library.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        return parameters
+        if way == PLAIN_F32:
+            parameters.type_k = parameters.type_v = self._library.GGML_TYPE_F32
+        if not (context := self._library.llama_init_from_model(self._model, parameters)):
+            raise ValueError(f"llama.cpp cannot run {self.name} with {way}")
+        return context
 
     def close(self) -> None:
-        """Free its memory."""
         self._library.llama_batch_free(self._batch)
-        self._library.llama_free(self._context)
+        for context in self._contexts.values():
+            self._library.llama_free(context)
         self._library.llama_model_free(self._model)
 
-    def use(self, threads: int) -> None:
-        self._library.llama_set_n_threads(self._context, threads, threads)
+    def use(self, setting: Setting) -> None:
+        self._context = self._contexts[setting.other]
+        self._memory = self._library.llama_get_memory(self._context)
+        self._length = self._library.llama_memory_seq_pos_max(self._memory, 0) + 1
+        self._library.llama_set_n_threads(self._context, setting.threads, setting.threads)
 
     def prefill(self, tokens: int) -> None:
         self._truncate(0)

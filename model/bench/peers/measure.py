@@ -31,7 +31,7 @@ def measure_peers(
     tokens_per_forward: float,
     block: int | None = None,
     threads: int | None = None,
-    rounds: int = 5,
+    rounds: int = 3,
 ) -> PeersFigures:
     """Time every engine at a shape of `SHAPES`, or with the model itself. Ours uses the threads that it chooses, the
     others the better one of one and all cores; `threads` is for all of them. `block` is by default what the model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from model.backends.interface import Backend, Pass
-from model.bench.peers.contender import CACHED, COMPLETED, ROOM, Contender, text_ids
+from model.bench.peers.contender import CACHED, COMPLETED, ROOM, Contender, Setting, text_ids
 from model.tokenizer import EOS, MASK
 
 _CHUNK = 256
@@ -13,7 +13,7 @@ _CHUNK = 256
 
 
 class Own(Contender):
-    """A back end of ours. `set_threads` changes its number of threads where it was not fixed when it was loaded."""
+    """A back end of ours. `set_threads` changes its number of threads; None where loading has fixed it."""
 
     def __init__(
         self,
@@ -22,15 +22,16 @@ class Own(Contender):
         threads: Sequence[int],
         set_threads: Callable[[int], None] | None = None,
     ) -> None:
-        self.name, self.threads = name, threads
-        self._set_threads = set_threads or super().use
+        self.name, self.settings = name, [Setting(count) for count in threads]
+        self._set_threads = set_threads
         self._backend = backend
         self._allowed = backend.allow([EOS])
         self._text = text_ids(backend.config.vocab, ROOM)
         self._cache = backend.new_cache(ROOM)
 
-    def use(self, threads: int) -> None:
-        self._set_threads(threads)
+    def use(self, setting: Setting) -> None:
+        if self._set_threads is not None:
+            self._set_threads(setting.threads)
 
     def prefill(self, tokens: int) -> None:
         self._cache.truncate(0)

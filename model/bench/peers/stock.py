@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from model.bench.peers.contender import CACHED, COMPLETED, PREFILLS, ROOM, Contender, text_ids
+from model.bench.peers.contender import CACHED, COMPLETED, PREFILLS, ROOM, Contender, Setting, text_ids
 from model.config import ModelConfig
 from model.transformer import Transformer
 
@@ -94,7 +94,7 @@ class Stock(Contender):
     """`generate` of transformers, greedy, with its key-value cache."""
 
     def __init__(self, network: Transformer, threads: Sequence[int]) -> None:
-        self.name, self.threads = "transformers", threads
+        self.name, self.settings = "transformers", [Setting(count) for count in threads]
         self._network = stock_network(network)
         self._text = torch.tensor([text_ids(network.config.vocab, ROOM)])
         self._new_cache: Any = import_module("transformers").DynamicCache
@@ -102,8 +102,8 @@ class Stock(Contender):
         self._network.generation_config.eos_token_id = None
         self._network.generation_config.pad_token_id = 0
 
-    def use(self, threads: int) -> None:
-        torch.set_num_threads(threads)
+    def use(self, setting: Setting) -> None:
+        torch.set_num_threads(setting.threads)
 
     @torch.inference_mode()
     def prefill(self, tokens: int) -> None:

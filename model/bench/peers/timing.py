@@ -6,19 +6,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
-from model.bench.peers.contender import BLOCKS, PREFILLS, Contender
+from model.bench.peers.contender import BLOCKS, PREFILLS, Contender, Setting
 from model.bench.peers.own import Own
 
 PREFILL = {f"prefill {tokens}": tokens for tokens in PREFILLS}
 BLOCK = {f"block {rows}": rows for rows in BLOCKS}
 COMPLETE, DENOISE = "complete", "denoise"
-_SPENT, _CALLS = 0.04, 20
+_SPENT, _CALLS = 0.03, 15
 """Seconds that a quick call is repeated in one round, and how often at most."""
+_LONG = 0.5
 _REST = 0.005
 """Seconds between two engines: the threads of the last one still wait for work, and would take the next one's core."""
 
-Key = tuple[str, int, str]
-"""Contender, threads, task."""
+Key = tuple[str, Setting, str]
+"""Contender, setting, task."""
 
 
 def measure(
@@ -31,10 +32,10 @@ def measure(
         for task in (*PREFILL, *BLOCK, COMPLETE, DENOISE):  # the last prefill leaves what the others need
             for each in contenders:
                 if task in tasks[each.name]:
-                    for threads in each.threads:
+                    for setting in each.settings:
                         time.sleep(_REST)
-                        each.use(threads)
-                        key = each.name, threads, task
+                        each.use(setting)
+                        key = each.name, setting, task
                         found.setdefault(key, []).append(_time(tasks[each.name][task]))
     return {key: round(1000 * median(times), 3) for key, times in found.items()}
 
@@ -49,11 +50,16 @@ def _tasks(contender: Contender, block: int, tokens_per_forward: float) -> Mappi
 
 
 def _time(call: Callable[[], object]) -> float:
-    """Seconds a call takes, the median of a few; one before them is not counted."""
+    """Seconds a call takes: the median of a few, of which the first is not counted unless it is long."""
+    times = [_seconds(call)]
+    if times[0] > _LONG:
+        return times[0]
+    while sum(times[1:]) < _SPENT and len(times) <= _CALLS:
+        times.append(_seconds(call))
+    return median(times[1:])
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
     call()
-    times: list[float] = []
-    while not times or (sum(times) < _SPENT and len(times) < _CALLS):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
-    return median(times)
+    return time.perf_counter() - began
