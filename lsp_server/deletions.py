@@ -29,10 +29,18 @@ class Deletion:
         """Whether `insert` at `cursor` would write again what was deleted: all of it, or a part and nothing else."""
         if cursor != self.cursor or len("".join(self.removed.split())) < _FEWEST:
             return False
-        written = self.typed + insert
-        return bool(insert.strip()) and (
-            written.startswith(self.removed) or self.removed.startswith(written.rstrip())
-        )
+        written = (self.typed + insert).rstrip()
+        return bool(insert.strip()) and (_begins(written, self.removed) or _begins(self.removed, written))
+
+
+def _begins(text: str, start: str) -> bool:
+    """Whether `text` begins with `start` and a word does not go on behind it."""
+    behind = text[len(start) : len(start) + 1]
+    return text.startswith(start) and not (_is_word(start[-1:]) and _is_word(behind))
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def deleted(last: Deletion | None, edit: Edit, removed: str) -> Deletion | None:

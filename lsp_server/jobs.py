@@ -11,78 +11,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import IntEnum
+from collections.abc import Callable
+from concurrent.futures import Future
 from itertools import count
-from typing import Literal
 
+from lsp_server.job import Job, NotReadyError, Priority, WorkerStatus
 from lsp_server.settings import EngineOptions
-from model.request import Cost, Engine, Frame, Progress, Proposal, Request, Run
+from model.request import Engine, Proposal, Run
 
 logger = logging.getLogger(__name__)
 
 Report = Callable[[str, float], None]
 Load = Callable[[EngineOptions, Report], Engine]
-
-
-class Priority(IntEnum):
-    """Lower runs first."""
-
-    INLINE = 0
-    FIX = 1
-    REFACTOR = 2
-    AHEAD = 3  # prepared before anyone asked
-
-
-@dataclass(frozen=True)
-class WorkerStatus:
-    """What the worker is doing. `done` is the loaded fraction; `message` says what is wrong and what to
-    do."""
-
-    state: Literal["stopped", "loading", "ready", "busy", "error"]
-    message: str = ""
-    done: float = 0.0
-
-
-class NotReadyError(Exception):
-    """The engine could not be loaded, or the worker has been closed; the message says which and what to
-    do."""
-
-
-@dataclass(eq=False)
-class Job:
-    """One request on its way through the worker. `key` names what it supersedes; `deadline` is monotonic
-    time; `on_frames` is shown, on the worker's thread, what each step changed and the costs so far. A job with
-    `on_late` is answered at its deadline and goes on as the least urgent one; `on_late` gets what it comes to."""
-
-    request: Request
-    priority: Priority
-    key: object
-    deadline: float | None = None
-    on_progress: Callable[[Progress], None] | None = None
-    on_frames: Callable[[Sequence[Frame], Cost], None] | None = None
-    on_late: Callable[[Proposal], None] | None = None
-    is_late: bool = False
-    future: Future[Proposal] = field(default_factory=lambda: Future[Proposal]())
-    steps: int = 0
-    number: int = 0
-    stopped: bool = False
-    run: Run | None = None
-
-    @property
-    def overdue(self) -> bool:
-        return self.deadline is not None and time.monotonic() >= self.deadline
-
-    def finish(self, proposal: Proposal) -> None:
-        with suppress(InvalidStateError):  # stopped or cancelled in the same moment: the first answer counts
-            self.future.set_result(proposal)
-
-    def fail(self, error: Exception) -> None:
-        with suppress(InvalidStateError):
-            self.future.set_exception(error)
 
 
 class Worker:
@@ -156,7 +96,7 @@ class Worker:
                 self._stop(older, "Superseded by a newer request.")
             job.number = next(self._numbers)
             if self._closed or self._status.state == "error":
-                job.future.set_exception(NotReadyError(self._status.message or "The worker has stopped."))
+                job.fail(NotReadyError(self._status.message or "The worker has stopped."))
                 return job
             self._jobs.append(job)
             self._wake.notify_all()
@@ -166,6 +106,16 @@ class Worker:
         """End a job: at once if it waits, after the step that is running if it runs."""
         with self._wake:
             self._stop(job, "Cancelled.")
+
+    def renew(self, job: Job, priority: Priority, deadline: float) -> None:
+        """Ask for a job's answer once more, or more urgently: what it came to, if it has ended, else by `deadline`."""
+        with self._wake:
+            if job.ended.done():
+                job.future = job.ended
+                return
+            if job.future.done():
+                job.future = Future()
+            job.priority, job.deadline = priority, deadline
 
     def close(self, timeout: float = 2.0) -> bool:
         """Stop everything and end the thread; False if its step does not end within `timeout` seconds."""
@@ -244,9 +194,11 @@ class Worker:
         assert self._engine is not None
         if job.run is None:
             if job.overdue:
-                job.finish(Proposal("stopped", message="Out of time before the work could begin."))
-                if not _goes_on(job):
+                late = Proposal("stopped", message="Out of time before the work could begin.")
+                if not job.goes_on:
+                    job.finish(late)
                     return True
+                job.answer(late)
             job.run = self._engine.start(job.request)
         more = job.run.step()
         job.steps += 1
@@ -258,12 +210,11 @@ class Worker:
             job.on_frames(frames, job.run.cost())
         if more and not job.overdue:
             return False
-        found = job.run.proposal()
-        if job.is_late and job.on_late is not None:
-            job.on_late(found)
-        else:
-            job.finish(found)
-        return not (more and _goes_on(job))
+        if more and job.goes_on:
+            job.answer(job.run.proposal())
+            return False
+        job.finish(job.run.proposal())
+        return True
 
     def _load_engine(self, options: EngineOptions) -> None:
         """Replace the engine. Running jobs begin anew with it; if it cannot be loaded, all jobs fail with
@@ -306,14 +257,6 @@ class Worker:
             listeners = tuple(self._listeners)
         for listener in listeners:
             listener(status)
-
-
-def _goes_on(job: Job) -> bool:
-    """Whether a job that has been answered at its deadline is worked on nevertheless; from then on it is not urgent."""
-    if job.on_late is None:
-        return False
-    job.is_late, job.deadline, job.priority = True, None, Priority.AHEAD
-    return True
 
 
 def _close(run: Run) -> None:

@@ -24,7 +24,8 @@ from lsp_server import features
 from lsp_server.documents import About, Documents, Snapshot, UnknownDocumentError, path_of
 from lsp_server.features import completion, configuration, status
 from lsp_server.features.denoise import OnFrames
-from lsp_server.jobs import Job, Priority, Worker, WorkerStatus
+from lsp_server.job import Job, Priority, WorkerStatus
+from lsp_server.jobs import Worker
 from lsp_server.loops import call_in
 from lsp_server.progress import ProgressBar
 from lsp_server.protocol import RedraftProtocol, RequestFailedError
@@ -221,7 +222,7 @@ class RedraftServer(LanguageServer):
         deadline_ms: int,
         on_progress: Callable[[Progress], None] | None = None,
         on_frames: OnFrames | None = None,
-        on_late: Callable[[Proposal], None] | None = None,
+        goes_on: bool = False,
     ) -> Job:
         """Queue a request; it replaces an unfinished one of the same kind on the same document."""
         loop = asyncio.get_running_loop()
@@ -232,7 +233,7 @@ class RedraftServer(LanguageServer):
             deadline=time.monotonic() + deadline_ms / 1000,
             on_progress=partial(call_in, loop, on_progress) if on_progress else None,
             on_frames=on_frames,
-            on_late=on_late,
+            goes_on=goes_on,
         )
         return self.submit(job)
 
@@ -240,7 +241,7 @@ class RedraftServer(LanguageServer):
         """Hand a job to the worker; it is stopped with the connection."""
         loop = asyncio.get_running_loop()
         self.jobs.add(job)
-        job.future.add_done_callback(lambda _: call_in(loop, self.jobs.discard, job))
+        job.ended.add_done_callback(lambda _: call_in(loop, self.jobs.discard, job))
         return self.worker.submit(job)
 
     def snippets(self, uri: str) -> tuple[Snippet, ...]:
@@ -251,13 +252,14 @@ class RedraftServer(LanguageServer):
         return self.documents.snippets(uri)
 
     def drop_ahead(self, uri: str) -> None:
-        """Stop preparing what nobody will ask for any more."""
+        """Stop preparing what nobody will ask for any more. What somebody has asked for goes on until there is a newer
+        question: that will find most of its prompt encoded."""
         ahead = self.ahead.pop(uri, None)
-        if ahead is not None:
+        if ahead is not None and ahead.is_prepared:
             self.worker.stop(ahead.job)
 
     async def result(self, job: Job) -> Proposal:
-        """The job's proposal. A cancel of the waiting coroutine stops the job."""
+        """The job's answer. A cancel of the waiting coroutine stops the job."""
         try:
             return await asyncio.wrap_future(job.future)
         except asyncio.CancelledError:
@@ -266,7 +268,7 @@ class RedraftServer(LanguageServer):
 
     def stop_jobs(self, uri: str | None = None) -> int:
         """Stop this client's jobs, or those of one document; how many there were."""
-        mine = [job for job in self.jobs if not job.future.done()]
+        mine = [job for job in self.jobs if not job.ended.done()]
         jobs = [job for job in mine if uri is None or cast("tuple[Any, ...]", job.key)[2] == uri]
         for job in jobs:
             self.worker.stop(job)

@@ -33,7 +33,8 @@ class InlineSettings:
     """Inline completion. `delay_ms` is how long typing must rest; 0 follows the user's rhythm, from 100 to
     400 ms (1 is as good as no delay). A suggestion comes within `deadline_ms` after that, as far as it has got. For one
     to come by itself, `min_prefix` characters of code must stand before the cursor on its line, and it must have
-    `min_length` characters besides white space. Who asks for one gets up to `candidates`."""
+    `min_length` characters besides white space. Who asks for one gets up to `candidates`, which is at least one and at
+    most eight."""
 
     enable: bool = True
     delay_ms: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from lsp_server.jobs import Job
+from lsp_server.job import Job
 from model.request import Complete
 
 KEPT = 32
@@ -38,12 +38,23 @@ class Suggestion:
         return self.text[: self.cursor] + self.insert + self.text[self.cursor :]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ahead:
-    """A completion of the newest text that is being prepared before it is asked for."""
+    """The newest completion of a document that was begun, for who asks the same again. `is_prepared` until somebody has
+    asked for it."""
 
     task: Complete
+    version: int
     job: Job
+    is_prepared: bool
+
+    def fits(self, task: Complete, version: int) -> bool:
+        """Whether its answer is that to `task`, or will be."""
+        if self.job.stopped or (self.task, self.version) != (task, version):
+            return False
+        if not self.job.ended.done():
+            return True
+        return self.job.ended.exception() is None and self.job.ended.result().status != "stopped"
 
 
 class Suggestions:
@@ -55,7 +66,8 @@ class Suggestions:
         """Documents, hashes of their texts and cursors where there was nothing to suggest."""
 
     def remember(self, suggestion: Suggestion) -> None:
-        self._kept.append(suggestion)
+        if suggestion not in self._kept:
+            self._kept.append(suggestion)
 
     def remember_none(self, uri: str, text: str, cursor: int) -> None:
         self._none.append((uri, hash(text), cursor))
@@ -74,10 +86,10 @@ class Suggestions:
         self._kept = deque((s for s in self._kept if s.uri != uri), maxlen=KEPT)
         self._none = deque((n for n in self._none if n[0] != uri), maxlen=KEPT)
 
-    def rests(self, uri: str, text: str, cursor: int) -> list[str]:
-        """What the kept suggestions that fit have to add at `cursor`, the newest first."""
+    def rest(self, uri: str, text: str, cursor: int) -> str:
+        """What the newest kept suggestion that fits has to add at `cursor`; empty if none fits."""
         found = (kept.rest_at(text, cursor) for kept in reversed(self._kept) if kept.uri == uri)
-        return list(dict.fromkeys(rest for rest in found if rest))
+        return next((rest for rest in found if rest), "")
 
     def cursor_after(self, uri: str, text: str) -> int | None:
         """Where the cursor is if `text` came from accepting a kept suggestion; None if it did not."""

@@ -8,19 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from model.request import Cost, Frame, Progress, Proposal, Run
 
 
-class Alternatives:
-    """Runs until `count` different answers may be offered, at most twice as many; `start` begins the one whose first
-    token is the network's choice of that rank."""
+class Beginning(Run, Protocol):
+    """A run that can tell what its answer begins with."""
 
-    def __init__(self, start: Callable[[int], Run], count: int, most: int) -> None:
+    @property
+    def first_token(self) -> int | None: ...
+
+
+class Alternatives:
+    """Runs until `count` different answers may be offered, at most twice as many or `most`; `start` begins one whose
+    first token is none of those that it is given."""
+
+    def __init__(self, start: Callable[[frozenset[int]], Beginning], count: int, most: int) -> None:
         self._start = start
         self._count = count
         self._most = min(2 * count, most)
-        self._runs = [start(0)]
+        self._first: frozenset[int] = frozenset()
+        self._runs = [start(self._first)]
         self._ended: list[Proposal] = []
 
     def step(self) -> bool:
@@ -29,10 +38,11 @@ class Alternatives:
             return True
         self._ended.append(run.proposal())
         run.close()
-        is_last = len(self._runs) == self._most or self._ended[0].status == "declined"
-        if is_last or len(_different(self._ended)) == self._count:
+        first = run.first_token
+        if first is None or len(self._runs) == self._most or len(_different(self._ended)) == self._count:
             return False
-        self._runs.append(self._start(len(self._runs)))
+        self._first |= {first}
+        self._runs.append(self._start(self._first))
         return True
 
     def proposal(self) -> Proposal:

@@ -15,6 +15,7 @@ from model.editing.edit import Edit, minimal_edits
 from model.editing.line_ends import normalise, restore
 from model.editing.scope import Scope
 from model.editing.source import Span, line_index
+from model.editing.style import Place, in_style
 from model.editing.syntax import SyntaxTree
 from model.editing.tabs import tabbed
 from model.editing.trim import Around, cut_repetition, is_complete, trim, without_last_line
@@ -81,7 +82,11 @@ class Writer:
 
     def _completion(self, task: Complete, span: Span, new: str) -> str:
         language = self.request.document.language
-        kept = trim(new, self._around(task, span), task.multiline, language, task.manners)
+        around = self._around(task, span)
+        kept = trim(new, around, task.multiline, language, task.manners)
+        if kept:
+            is_all = len(around.above) + len(around.before) >= span.start + len(task.start_with)
+            kept = in_style(kept, Place(span, task.start_with, around, self.tree, is_all), task.manners)
         return restore(task.start_with + kept, "", self.request.document.text) if kept else ""
 
     def _around(self, task: Complete, span: Span) -> Around:

@@ -7,7 +7,7 @@ and `speculate` drafts by diffusion what the causal pass verifies (Nemotron-Labs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -50,7 +50,7 @@ Decoder = Generator[Forward, Candidates, Canvas]
 class Job:
     """What to decode after `prompt`. `source` is the region's tokens for edits, None for a fill of at most `limit`
     tokens behind `lead`, with which it begins. An edit's canvas grows by at most `limit` tokens and the masks of one
-    label. `rank` is the place of a fill's first token among the network's choices."""
+    label. A fill begins with none of the tokens `banned`."""
 
     prompt: Sequence[int]
     source: Sequence[int] | None = None
@@ -62,7 +62,7 @@ class Job:
     rounds: int = 8
     lead: Lead | None = None
     enough: Enough | None = None
-    rank: int = 0
+    banned: frozenset[int] = frozenset()
 
     @property
     def longest_canvas(self) -> int:
@@ -89,15 +89,16 @@ def begin(job: Job, cache: KVCache) -> Generator[Forward, Candidates, tuple[list
     cache, and the answer so far."""
     pending = yield from prefill(job, cache)
     tokens: list[int] = []
-    logp, rank = 0.0, job.rank
+    logp = 0.0
     left = job.lead
     while left is not None and left.text and (ids := left.ids):
         state = Canvas(tuple(tokens), (), logp)
         found = yield Forward("causal", pending, (), [len(pending) - 1], state, "causal", ids)
-        choice, rank = min(rank, len(ids) - 1), 0
-        token = int(found.ids_RK[0, choice])
+        if not tokens and job.banned:
+            found = without(found, [0], {0: job.banned})
+        token = int(found.best[0])
         if not left.count([token]):  # how likely what the user wrote is says nothing of the rest
-            logp += float(found.logp_RK[0, choice])
+            logp += float(found.logp_RK[0, 0])
         left = left.after(token)
         tokens, pending = [*tokens, token], [token]
     return pending, Canvas(tuple(tokens), (), logp)
@@ -111,11 +112,12 @@ def fill(job: Job, cache: KVCache, policy: Policy) -> Decoder:
     """Blocks of masks after the prompt, each denoised and then committed with the next block's first pass."""
     pending, lead = yield from begin(job, cache)
     settled, logp = list(lead.settled), lead.logp
-    limit, rank = job.limit + len(settled), 0 if settled else job.rank
+    limit = job.limit + len(settled)
+    banned = {0: job.banned} if job.banned and not settled else None
     while True:
         size = min(job.block, limit - len(settled))
-        canvas = yield from _denoise(Canvas(tuple(settled), (MASK,) * size, logp), pending, policy, rank=rank)
-        logp, rank = canvas.logp, 0
+        canvas = yield from _denoise(Canvas(tuple(settled), (MASK,) * size, logp), pending, policy, banned)
+        logp, banned = canvas.logp, None
         settled, pending = [*settled, *before_end(canvas.ids)], list(canvas.ids)
         if EOS in canvas.ids or len(settled) >= limit or has_enough(job, settled):
             break
@@ -126,12 +128,11 @@ def _denoise(
     canvas: Canvas,
     pending: Sequence[int],
     policy: Policy,
-    banned: dict[int, set[int]] | None = None,
+    banned: Mapping[int, Collection[int]] | None = None,
     fixed: int = 0,
-    rank: int = 0,
 ) -> Decoder:
     """Steps until no mask is left before the first `<eos>`; `pending` clean tokens go with the first. The `fixed`
-    first tokens of the canvas are not changed; the first of all is never one of the `rank` best choices."""
+    first tokens of the canvas are not changed; `banned` are ids that a position of it does not get."""
     seen = {canvas.ids}
     while policy.edits_visible or not canvas.is_finished:
         live = min(len(before_end(canvas.ids)) + 1, len(canvas.ids))  # what follows the end cannot matter
@@ -140,8 +141,6 @@ def _denoise(
             "denoise", pending, canvas.ids, [len(pending) + i for i in positions], canvas, "fill"
         )
         pending = ()
-        if rank:
-            banned, rank = {positions[0]: set(found.ids_RK[0, :rank].tolist())}, 0
         found = without(found, positions, banned)
         worth = _up_to_predicted_end(canvas.ids, positions, found)
         ids, logp = _committed(canvas.ids, positions[:worth], found.rows(slice(worth)), policy)
@@ -180,7 +179,9 @@ def _committed(
     return tuple(result), logp
 
 
-def without(found: Candidates, positions: Sequence[int], banned: dict[int, set[int]] | None) -> Candidates:
+def without(
+    found: Candidates, positions: Sequence[int], banned: Mapping[int, Collection[int]] | None
+) -> Candidates:
     """Candidates with the banned ids moved behind the others of their row."""
     if not banned:
         return found
@@ -195,7 +196,7 @@ def without(found: Candidates, positions: Sequence[int], banned: dict[int, set[i
 def _mend_fill(job: Job, cache: KVCache, done: Canvas, policy: Policy, lead: int) -> Decoder:
     """Syntax-guided remasking: tokens that break the file are masked again and denoised with the rest fixed; the
     first `lead` ones stay."""
-    banned: dict[int, set[int]] = {}
+    banned = {0: set(job.banned)} if job.banned and not lead else dict[int, set[int]]()
     for _ in range(2):
         tokens = done.tokens
         bad = {i for i in job.inspect(tokens) if i >= lead} if job.inspect and tokens else set[int]()

@@ -51,7 +51,7 @@ from model.request import (
 )
 from model.sampler import Run as SamplerRun
 from model.sampler import Start
-from model.tokenizer import Tokenizer
+from model.tokenizer import EOS, Tokenizer
 from model.watch import Watcher
 
 __all__ = ["DiffusionEngine", "EngineRun", "Mode", "ModelError", "load_engine"]
@@ -109,7 +109,7 @@ class DiffusionEngine:
         task = request.task
         if isinstance(task, Complete) and task.candidates > 1 and self._mode not in _CAUSAL:
             count = min(task.candidates, TOP_K)
-            return Alternatives(lambda rank: EngineRun(self, request, rank=rank), count, TOP_K)
+            return Alternatives(lambda banned: EngineRun(self, request, banned=banned), count, TOP_K)
         return EngineRun(self, request)
 
     def scope(self, request: Request) -> Scope | None:
@@ -151,14 +151,18 @@ class EngineRun:
     """One request on its way. `step` is one forward; `proposal` the best verified answer so far."""
 
     def __init__(
-        self, engine: DiffusionEngine, request: Request, scope: Scope | None = None, rank: int = 0
+        self,
+        engine: DiffusionEngine,
+        request: Request,
+        scope: Scope | None = None,
+        banned: frozenset[int] = frozenset(),
     ) -> None:
         began = time.perf_counter()
         self._worked = 0.0
         self._declined = ""
         self._reader = engine.reader
         self._request = request
-        self._rank = rank
+        self._banned = banned
         document = request.document
         self._tree = document.tree or try_parse(document.text, document.language)
         self._writer = Writer(request, self._tree, engine.reader.tokenizer, scope or engine.scope(request))
@@ -186,7 +190,7 @@ class EngineRun:
             self._questions.append(question)
             writer = self._writer
             inspect, enough = writer.inspector(question), writer.enough(question)
-            yield question.job(self._reader.block, inspect, enough, self._rank)
+            yield question.job(self._reader.block, inspect, enough, self._banned)
 
     def step(self) -> bool:
         began = time.perf_counter()
@@ -197,6 +201,14 @@ class EngineRun:
     def close(self) -> None:
         """Stop; what was computed of the prompts is kept for the next request."""
         self._sampler.close()
+
+    @property
+    def first_token(self) -> int | None:
+        """What a fill's answer begins with; None before it has any."""
+        lane = next(iter(self._sampler.lanes), None)
+        if lane is None or not lane.is_finished:
+            return None
+        return next(iter(lane.canvas.tokens), EOS)
 
     @property
     def sampler(self) -> SamplerRun:

@@ -71,7 +71,7 @@ class Question:
     def lead_text(self) -> str:
         return self.lead.text.decode("utf-8") if self.lead else ""
 
-    def job(self, block: int, inspect: Inspect | None, enough: Enough | None, rank: int = 0) -> Job:
+    def job(self, block: int, inspect: Inspect | None, enough: Enough | None, banned: frozenset[int]) -> Job:
         end = EOS if self.source is None else EOR
         return Job(
             self.prompt,
@@ -82,7 +82,7 @@ class Question:
             inspect=inspect,
             lead=self.lead,
             enough=enough,
-            rank=rank,
+            banned=banned,
         )
 
 

@@ -19,10 +19,10 @@ from lsp_server.arguments import Arguments
 from lsp_server.documents import Snapshot, UnknownDocumentError
 from lsp_server.features import denoise, status
 from lsp_server.features.inline_completion import ACCEPTED
-from lsp_server.features.suggest import prepare
-from lsp_server.jobs import NotReadyError, Priority
+from lsp_server.job import NotReadyError, Priority
 from lsp_server.progress import ProgressBar
 from lsp_server.protocol import RequestFailedError
+from lsp_server.suggest import prepare
 from model.editing.edit import rebase
 from model.request import Fix, Progress, Proposal, Refactor, Task
 
@@ -83,7 +83,7 @@ def _accepted(ls: RedraftServer, params: types.ExecuteCommandParams) -> None:
         snapshot = ls.documents.get(Arguments.read(params).uri)
     except UnknownDocumentError:
         return
-    ls.spawn(prepare(ls, snapshot))
+    prepare(ls, snapshot)
 
 
 def _cancel(ls: RedraftServer, params: types.ExecuteCommandParams) -> Outcome:

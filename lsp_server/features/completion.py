@@ -10,7 +10,7 @@ from lsprotocol import types
 
 from lsp_server.documents import Snapshot, UnknownDocumentError
 from lsp_server.features.inline_completion import accepted
-from lsp_server.features.suggest import Offer, suggest
+from lsp_server.suggest import Offer, suggest
 
 if TYPE_CHECKING:
     from lsp_server.server import RedraftServer

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 from lsp_server.documents import Snapshot, UnknownDocumentError
-from lsp_server.features.suggest import Offer, suggest
 from lsp_server.settings import InlineSettings
+from lsp_server.suggest import Offer, suggest
 from model.request import Complete, Cost
 
 if TYPE_CHECKING:

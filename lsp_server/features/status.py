@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
-from lsp_server.jobs import WorkerStatus
+from lsp_server.job import WorkerStatus
 from lsp_server.progress import ProgressBar
 
 if TYPE_CHECKING:

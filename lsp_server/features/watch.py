@@ -15,7 +15,7 @@ from lsp_server.arguments import WatchArguments
 from lsp_server.documents import Snapshot
 from lsp_server.features import denoise, status
 from lsp_server.features.command import asked_about
-from lsp_server.jobs import Job, NotReadyError, Priority
+from lsp_server.job import Job, NotReadyError, Priority
 from lsp_server.protocol import RequestFailedError
 from model.request import Fill, Fix, Proposal, Refactor, Request, Task
 

@@ -99,11 +99,10 @@ class OnnxBackend(Backend):
 
 def default_threads(config: ModelConfig) -> int:
     """One for a small network, whose products are too short to be shared; else the physical cores that this process may
-    use and that the last minute's load leaves free, four at most: more did not help. The runtime keeps the number."""
+    use, four at most: more did not help."""
     if config.is_small:
         return 1
-    busy = round(psutil.getloadavg()[0])
     physical = psutil.cpu_count(logical=False) or 1
     affinity = getattr(os, "sched_getaffinity", None)
     usable = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(physical - busy, usable - busy, 4))
+    return max(1, min(physical, usable, 4))

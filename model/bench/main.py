@@ -153,7 +153,8 @@ def _show(found: Figures) -> None:
     for at in found.deadlines:
         print(
             f"completion, {'cold' if at.is_cold else 'warm'}, within {at.deadline_ms:5} ms: "
-            f"{at.finished:6.1%} finished, {at.offered:6.1%} offered, {at.right_characters:5.2f} characters right"
+            f"{at.finished:6.1%} finished, {at.offered:6.1%} offered, {at.right_characters:5.2f} characters right, "
+            f"p50 {at.answered_ms:.0f} ms to the answer"
         )
     for key in found.keystrokes:
         print(

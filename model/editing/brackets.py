@@ -1,5 +1,5 @@
 """Brackets of a suggestion against those around it, by the text alone: strings and comments are left out as far as a
-pattern can tell, and the syntax tree has the last word elsewhere."""
+pattern can tell. What it finds is a guess, which `style.py` puts to the syntax tree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SILENT = re.compile(
     r"|#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z)",
     re.DOTALL | re.MULTILINE,
 )
-"""Strings and comments of most languages; `//` and `#` may hide code of some, which only makes the rest careful."""
+"""Strings and comments of most languages; in some `//`, `#` or `'` are code, and then the guess may be wrong."""
 
 
 def open_brackets(text: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""The manners of a suggestion that came by itself: each can be switched off.
+"""The manners of suggestions: each can be switched off.
 
 One class is both the setting and the value that travels with a request. Knows nothing of how each is kept
-(`model/editing/trim.py`, `quotes.py`, `brackets.py`, the engine, the server).
+(`model/editing/trim.py`, `style.py`, the engine, the server).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ class Manners:
     unasked, and do not bind a request that somebody made.
 
     `trim_overlap`: what already stands behind the cursor is not written again, nor are the lines above or below.
-    `keep_indentation`: it ends before a line that would leave the cursor's block.
+    `keep_indentation`: it ends before a line that would leave the cursor's block, and its lines are indented by what
+    indents the file, tabs or spaces.
     `match_quotes`: strings have the quotes that the file uses.
     `balance_brackets`: it ends before a bracket that closes nothing.
     `stop_repetition`: of a loop the first round is kept.

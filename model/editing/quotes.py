@@ -1,41 +1,48 @@
-"""The quotes of a suggestion's strings, made those of the file around it. Works on text alone; knows no tokens."""
+"""Strings of a suggestion in the quotes that the file uses. The syntax tree says what is a string."""
 
 from __future__ import annotations
 
 import re
 
+from model.editing.source import Span
+from model.editing.syntax import SyntaxTree
+
 # Elsewhere the two kinds mean different things.
 _EITHER = ("python", "javascript", "typescript", "tsx")
-_STRING = r"(?P<quote>['\"])(?P<inside>(?:\\.|(?!(?P=quote))[^\\\n])*)(?P=quote)"
-_LONG = r"\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)"
-_ANY = re.compile(f"{_LONG}|{_STRING}", re.DOTALL)
+_STRING = re.compile(r"(?P<quote>['\"])(?P<inside>(?:\\.|(?!(?P=quote))[^\\\n])*)(?P=quote)")
 _SPECIAL = re.compile(r"['\"\\{}]")
+_PREFIX = 2
+"""Characters that a string may have before its quote."""
 _FEWEST = 3
 """Strings of one kind that make a habit, if they are three times as many as those of the other."""
 
 
 def usual_quote(text: str) -> str | None:
     """The quote that begins the strings of `text`; None where it has no habit."""
-    quotes = [
-        m["quote"] for m in _ANY.finditer(text)
-    ]  # None for long strings, which have a habit of their own
+    quotes = [m["quote"] for m in _STRING.finditer(text) if m["inside"]]
     double, single = quotes.count('"'), quotes.count("'")
     most, least, quote = (double, single, '"') if double >= single else (single, double, "'")
     return quote if most >= _FEWEST and most >= 3 * least else None
 
 
-def match_quotes(suggestion: str, before: str, around: str, language: str | None) -> str:
-    """`suggestion` with the usual quote of the text `around` on its plain strings: those without quotes, escapes and
-    braces inside. It stays as it is where a string is open at its beginning (`before` is the line up to it)."""
-    if language not in _EITHER or ("'" not in suggestion and '"' not in suggestion):
-        return suggestion
-    rest = _ANY.sub("", before)
-    quote = usual_quote(around)
-    if quote is None or "'" in rest or '"' in rest:
+def match_quotes(new: SyntaxTree, written: Span, around: str) -> str:
+    """What was `written` in the text of `new`, its plain strings (without quotes, escapes and braces inside) in the
+    usual quote of the text `around`. Strings of markup keep theirs, and strings that began before."""
+    suggestion = written.of(new.text)
+    quote = usual_quote(around) if new.language in _EITHER else None
+    if quote is None or not re.search(r"['\"]", suggestion.replace(quote, "")):
         return suggestion
 
     def rewritten(string: re.Match[str]) -> str:
-        inside = string["inside"]
-        return string[0] if inside is None or _SPECIAL.search(inside) else f"{quote}{inside}{quote}"
+        inside, at = string["inside"], Span(written.start + string.start(), written.start + string.end())
+        is_plain = not _SPECIAL.search(inside) and _is_string(new, at)
+        return f"{quote}{inside}{quote}" if is_plain else string[0]
 
-    return _ANY.sub(rewritten, suggestion)
+    return _STRING.sub(rewritten, suggestion)
+
+
+def _is_string(tree: SyntaxTree, span: Span) -> bool:
+    node = tree.smallest_node(span)
+    begins = span.start - _PREFIX <= node.span.start <= span.start
+    is_markup = node.parent_type.startswith("jsx")
+    return node.type == "string" and begins and node.span.end == span.end and not is_markup

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
-from model.editing.brackets import cut_surplus
 from model.editing.manners import EVERY, Manners
-from model.editing.quotes import match_quotes
 from model.editing.syntax import SyntaxTree
 from model.editing.tabs import indented_like
 
@@ -26,6 +24,7 @@ _LONGEST = 2000
 _LOOP = re.compile(r"(?P<unit>\S.{1,40}?)(?P=unit){3,}\Z", re.DOTALL)
 _CHAIN = re.compile(r"\b(?P<unit>[^\W\d]\w{0,40})(?:\.(?P=unit)){3,}")
 _ATTRIBUTE = re.compile(r"(?:[^\W\d]\w*|[)\]])\.\Z")
+_BEGUN = re.compile(r"[^\W\d]\w*(?:\.| *=)\Z")
 _MARK = re.compile(r"\W")
 _LETTER = re.compile(r"[^\W\d]")
 
@@ -73,9 +72,7 @@ def trim(
     if before.endswith(" ") and before.strip() and re.match(r" [^ #]", suggestion):
         suggestion = suggestion[1:]
     if manners.trim_overlap:
-        suggestion = (
-            suggestion if language == "rust" else cut_restart(suggestion, before)
-        )  # a..b is a range there
+        suggestion = cut_restart(suggestion, before, language)
     if _is_one_line(suggestion, around, multiline, language, manners):
         suggestion = suggestion.partition("\n")[0]
     if manners.stop_repetition:
@@ -84,21 +81,12 @@ def trim(
         suggestion = cut_dedent(suggestion, before)
     if manners.trim_overlap:
         suggestion = cut_overlap(suggestion, rest, after)
-    suggestion = _in_style(suggestion.rstrip(), around, language, manners)
+    if manners.keep_indentation:
+        suggestion = indented_like(suggestion, around.above + around.before)
+    suggestion = suggestion.rstrip()
     if manners.trim_overlap and _makes_no_word(suggestion, around):
         return ""
     return suggestion if suggestion.strip() else ""
-
-
-def _in_style(suggestion: str, around: Around, language: str | None, manners: Manners) -> str:
-    """With the file's brackets, quotes and indentation."""
-    if manners.balance_brackets:
-        suggestion = cut_surplus(suggestion, around.above, around.before, around.rest)
-    if manners.match_quotes:
-        suggestion = match_quotes(suggestion, around.before, around.above + around.after, language)
-    if manners.keep_indentation:
-        suggestion = indented_like(suggestion, around.above + around.before)
-    return suggestion
 
 
 def _is_one_line(
@@ -191,13 +179,18 @@ def cut_repetition(suggestion: str) -> str:
     return suggestion
 
 
-def cut_restart(suggestion: str, before: str) -> str:
-    """Without a beginning that writes the cursor's line once more, or its last dot."""
-    if suggestion.startswith(".") and _ATTRIBUTE.search(before):
+def cut_restart(suggestion: str, before: str, language: str | None) -> str:
+    """Without a beginning that writes the cursor's line once more (`self.`, `x = `), or its last dot."""
+    if (
+        suggestion.startswith(".") and _ATTRIBUTE.search(before) and language != "rust"
+    ):  # a..b is a range there
         suggestion = suggestion[1:]
     line = before.strip()
-    is_again = len(line) >= _FEW and _MARK.match(line[-1]) and suggestion.startswith(line)
-    return suggestion[len(line) :] if is_again else suggestion
+    return (
+        suggestion[len(line) :].lstrip(" ")
+        if _BEGUN.search(line) and suggestion.startswith(line)
+        else suggestion
+    )
 
 
 def cut_overlap(suggestion: str, rest: str, after: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException
@@ -204,10 +206,12 @@ async def test_who_asks_gets_several_suggestions_and_typing_along_any_of_them_ne
     await editor.start("serve", "--engine", "fake:completion=hello(),others=help()|world()|more()")
     await editor.ready()
     uri = editor.open("x = \n")
-    found = (await editor.wait(editor.inline(uri, 4))).items
-    assert [item.insert_text for item in found] == ["hello()", "help()", "world()"]
-    assert len((await editor.wait(editor.inline(uri, 4, invoked=False))).items) == 1
+    for _ in range(2):
+        found = (await editor.wait(editor.inline(uri, 4))).items
+        assert [item.insert_text for item in found] == ["hello()", "help()", "world()"]
     runs = (await editor.debug("state")).runs
+    [item] = (await editor.wait(editor.inline(uri, 4, invoked=False))).items
+    assert item.insert_text == "hello()"
     editor.type(uri, 4, 4, "wor")
     [item] = (await editor.wait(editor.inline(uri, 7, invoked=False))).items
     assert item.insert_text == "ld()"
@@ -255,3 +259,81 @@ async def test_an_answer_behind_its_deadline_is_there_for_the_next_key(editor):
     [item] = (await editor.wait(editor.inline(uri, 7, invoked=False))).items
     assert item.insert_text == "lo()"
     assert (await editor.debug("state")).runs == runs
+
+
+async def test_who_asks_again_behind_a_deadline_gets_the_same_work(editor):
+    """However slow the model is, the same question is not begun anew."""
+    await editor.start(*GATED)
+    await editor.ready()
+    editor.configure({"inline": {"deadlineMs": 1, "delayMs": 1}})
+    uri = editor.open("x = \n")
+    for _ in range(3):
+        answer = editor.inline(uri, 4, invoked=False)
+        for _ in range(12):  # of 50 steps
+            await editor.debug("allow", steps=1)
+            await asyncio.sleep(0.05)
+            if answer.done():
+                break
+        assert not (await editor.wait(answer)).items
+    await editor.debug("allow", steps=-1)
+    await editor.until_state(lambda s: s.pending == 0)
+    [item] = (await editor.wait(editor.inline(uri, 4, invoked=False))).items
+    assert item.insert_text == "hello()"
+    assert (await editor.debug("state")).runs == 1
+
+
+async def test_a_question_that_a_newer_one_ended_may_be_asked_again(editor):
+    """Nothing came of it, which is not the same as that there is nothing."""
+    await editor.start(*GATED)
+    await editor.ready()
+    uri = editor.open("x = \ny = \n")
+    first = editor.inline(uri, 4, invoked=False)
+    await editor.until_state(lambda s: s.stepsBegun == 1)
+    second = editor.inline(uri, 9, invoked=False)
+    assert not (await editor.wait(first)).items
+    await editor.debug("allow", steps=-1)
+    assert (await editor.wait(second)).items
+    assert (await editor.wait(editor.inline(uri, 4, invoked=False))).items
+
+
+async def test_work_behind_a_deadline_ends_with_its_document(editor):
+    await editor.start(*GATED)
+    await editor.ready()
+    editor.configure({"inline": {"deadlineMs": 1}})
+    uri = editor.open("x = \n")
+    answer = editor.inline(uri, 4, invoked=False)
+    await editor.until_state(lambda s: s.stepsBegun == 1)
+    await editor.debug("allow", steps=1)
+    assert not (await editor.wait(answer)).items
+    await editor.until_state(lambda s: s.stepsBegun == 2)
+    editor.text_document_did_close(t.DidCloseTextDocumentParams(t.TextDocumentIdentifier(uri)))
+    await editor.debug("allow", steps=-1)
+    state = await editor.until_state(lambda s: s.pending == 0)
+    assert state.steps == 2
+
+
+async def test_an_answer_for_other_settings_is_not_kept(editor):
+    await editor.start(*GATED)
+    await editor.ready()
+    editor.configure({"inline": {"deadlineMs": 1}})
+    uri = editor.open("x = \n")
+    answer = editor.inline(uri, 4, invoked=False)
+    await editor.until_state(lambda s: s.stepsBegun == 1)
+    editor.configure({"inline": {"multiline": False}})
+    await editor.debug("allow", steps=-1)
+    await editor.wait(answer)
+    runs = (await editor.until_state(lambda s: s.pending == 0)).runs
+    editor.type(uri, 4, 4, "h")
+    await editor.wait(editor.inline(uri, 5, invoked=False))
+    assert (await editor.debug("state")).runs == runs + 1
+
+
+async def test_a_deletion_hides_a_suggestion_only_while_it_is_the_last_thing_done(editor):
+    await editor.start(*FAKE)
+    await editor.ready()
+    uri = editor.open("x = hello()\n")
+    editor.type(uri, 4, 11, "")
+    assert not (await editor.wait(editor.inline(uri, 4, invoked=False))).items
+    editor.type(uri, 4, 4, "zz")
+    editor.type(uri, 4, 6, "")
+    assert (await editor.wait(editor.inline(uri, 4, invoked=False))).items

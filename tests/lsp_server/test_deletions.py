@@ -28,10 +28,20 @@ def test_backspaces_are_one_deletion(word: str, more: int) -> None:
     keys = [Edit(at - 1, at, "") for at in range(len(text), 4, -1)]
     for snapshot in (after(text, *keys), after(text, Edit(4, len(text), ""))):
         assert snapshot.text == "x = "
-        assert undone(snapshot, word + "y" * more, 4)
-        assert undone(snapshot, word[:-1], 4)
+        assert undone(snapshot, word + " y" * more, 4)
         assert not undone(snapshot, "z" + word, 4)
         assert not undone(snapshot, word, 3)
+
+
+def test_a_longer_word_is_another_one() -> None:
+    snapshot = after("return", Edit(2, 6, ""), Edit(0, 2, ""))
+    assert undone(snapshot, "return total", 0)
+    begun = after("re", Edit(1, 2, ""), Edit(0, 1, ""))
+    assert undone(begun, "re + 1", 0)
+    assert not undone(begun, "return total", 0)
+    part = after("self.x", Edit(0, 6, ""))
+    assert undone(part, "self", 0)
+    assert not undone(part, "sel", 0)
 
 
 def test_forward_deletions_are_one_deletion() -> None:

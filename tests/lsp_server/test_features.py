@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types as t
 
+from lsp_server import suggest
 from lsp_server.documents import Snapshot
-from lsp_server.features import code_action, command, completion, configuration, status, suggest
-from lsp_server.features.suggest import Offer
-from lsp_server.jobs import WorkerStatus
+from lsp_server.features import code_action, command, completion, configuration, status
+from lsp_server.job import WorkerStatus
 from lsp_server.settings import InlineSettings, RefactorSettings, Settings
+from lsp_server.suggest import Offer
 from lsp_server.suggestions import Suggestion, Suggestions
 from model.editing.edit import Edit, apply
 from model.editing.source import Span
@@ -82,20 +83,18 @@ def test_typing_along_a_suggestion_shortens_it(before, after, insert, typed):
     kept.remember(Suggestion("u", before + after, len(before), insert))
     begun = insert[:typed]
     now = before + begun + after
-    assert kept.rests("u", now, len(before) + len(begun)) == [
-        rest for rest in (insert[len(begun) :],) if rest
-    ]
-    assert not kept.rests("other", now, len(before))
+    assert kept.rest("u", now, len(before) + len(begun)) == insert[len(begun) :]
+    assert kept.rest("other", now, len(before)) == ""
     kept.forget("u")
-    assert not kept.rests("u", now, len(before) + len(begun))
+    assert kept.rest("u", now, len(before) + len(begun)) == ""
 
 
 def test_other_typing_ends_a_suggestion():
     kept = Suggestions()
     kept.remember(Suggestion("u", "x = \n", 4, "hello"))
-    assert not kept.rests("u", "x = q\n", 5)
-    assert not kept.rests("u", "y = h\n", 5)
-    assert not kept.rests("u", "x = h;\n", 5)
+    assert kept.rest("u", "x = q\n", 5) == ""
+    assert kept.rest("u", "y = h\n", 5) == ""
+    assert kept.rest("u", "x = h;\n", 5) == ""
 
 
 def test_a_completion_item_replaces_the_word_before_the_cursor():

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from lsp_server.jobs import Job, NotReadyError, Priority, Worker, WorkerStatus
+from lsp_server.job import Job, NotReadyError, Priority, WorkerStatus
+from lsp_server.jobs import Worker
 from lsp_server.settings import EngineOptions
 from model.fake import FakeEngine
 from model.request import Complete, Document, Refactor, Request
@@ -105,48 +106,62 @@ def test_a_deadline_ends_a_job_after_the_step_that_passes_it(worker, engine):
 
 def test_a_job_that_goes_on_is_answered_at_its_deadline_and_finished_behind_it(worker, engine):
     """The least urgent work of all from then on: a fix that comes meanwhile goes first."""
-    finished: list[str] = []
     order: list[str] = []
+    note = order.append
     late = job(
-        Priority.INLINE,
-        deadline=time.monotonic() + 3600,
-        on_progress=lambda p: order.append("late"),
-        on_late=lambda found: finished.append(found.status),
+        Priority.INLINE, deadline=time.monotonic() + 3600, on_progress=lambda p: note("late"), goes_on=True
     )
     worker.submit(late)
     assert engine.wait_for(lambda c: c.steps_begun == 1)
     late.deadline = 0.0
-    fix = worker.submit(job(Priority.FIX, on_progress=lambda p: order.append("fix")))
+    fix = worker.submit(job(Priority.FIX, on_progress=lambda p: note("fix")))
     engine.allow(-1)
     assert late.future.result(PATIENCE).status == "stopped"
     assert fix.future.result(PATIENCE).status == "offered"
-    assert engine.wait_for(lambda c: c.steps == 10)
-    last = worker.submit(job())
-    assert last.future.result(PATIENCE).status == "offered"
-    assert late.is_late
-    assert finished == ["offered"]
+    assert late.ended.result(PATIENCE).status == "offered"
     assert order == ["late", *["fix"] * 5, *["late"] * 4]
 
 
 def test_a_job_that_goes_on_may_begin_behind_its_deadline(worker, engine):
-    finished: list[str] = []
-    late = worker.submit(job(deadline=0.0, on_late=lambda found: finished.append(found.status)))
+    late = worker.submit(job(deadline=0.0, goes_on=True))
     assert late.future.result(PATIENCE).status == "stopped"
+    assert not late.ended.done()
     engine.allow(-1)
-    assert worker.submit(job()).future.result(PATIENCE).status == "offered"
-    assert engine.wait_for(lambda c: c.steps == 10)
+    assert late.ended.result(PATIENCE).status == "offered"
 
 
 def test_a_newer_job_ends_one_that_goes_on(worker, engine):
-    finished: list[str] = []
-    late = job(key="same", deadline=0.0, on_late=lambda found: finished.append(found.status))
-    worker.submit(late)
+    late = worker.submit(job(key="same", deadline=0.0, goes_on=True))
     assert engine.wait_for(lambda c: c.steps_begun == 1)
     newer = worker.submit(job(key="same"))
+    assert late.ended.result(0).status == "stopped"
     engine.allow(-1)
     assert newer.future.result(PATIENCE).status == "offered"
-    assert not finished
     assert late.steps == 1
+
+
+def test_who_asks_again_gets_what_the_work_comes_to(worker, engine):
+    late = worker.submit(job(deadline=0.0, goes_on=True))
+    assert late.future.result(PATIENCE).status == "stopped"
+    worker.renew(late, Priority.INLINE, time.monotonic() + 3600)
+    assert not late.future.done()
+    engine.allow(-1)
+    assert late.future.result(PATIENCE).status == "offered"
+    worker.renew(late, Priority.INLINE, 0.0)
+    assert late.future.result(0).status == "offered"
+    assert engine.counts.runs == 1
+
+
+def test_an_error_behind_a_deadline_is_logged(caplog):
+    engine = FakeEngine(steps=5, gated=True, crash="the wheels came off")
+    worker = Worker(lambda options, report: engine)
+    worker.load(EngineOptions())
+    late = worker.submit(job(deadline=0.0, goes_on=True))
+    assert late.future.result(PATIENCE).status == "stopped"
+    engine.allow(-1)
+    assert isinstance(late.ended.exception(PATIENCE), RuntimeError)
+    assert "the wheels came off" in caplog.text
+    assert worker.close(PATIENCE)
 
 
 def test_an_overdue_job_never_begins(worker, engine):

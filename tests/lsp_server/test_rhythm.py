@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsp_server.features.suggest import is_worth_showing
 from lsp_server.rhythm import LEAST, MOST, Rhythm
 from lsp_server.settings import InlineSettings
+from lsp_server.suggest import is_worth_showing
 from model.editing.edit import Edit
 
 

@@ -10,7 +10,8 @@ import pytest
 from lsprotocol import types as t
 from pygls.workspace import Workspace
 
-from lsp_server.jobs import Priority, Worker
+from lsp_server.job import Priority
+from lsp_server.jobs import Worker
 from lsp_server.server import RedraftServer
 from lsp_server.settings import EngineOptions, LimitSettings, Settings
 from model.fake import FakeEngine

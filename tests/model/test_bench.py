@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from model.bench import main, requests
-from model.bench.deadlines import DEADLINES, _standing, measure_deadlines
+from model.bench.deadlines import DEADLINES, Standing, _standing, measure_deadlines
 from model.bench.keystrokes import measure_keystrokes
 from model.bench.replay import Question, replay, summary
+from model.bench.requests import places
 from model.bench.typist import Session, Typist, read_sessions
 from model.engine import load_engine
 from model.request import Document, Proposal, Refactor, Request
@@ -19,30 +20,28 @@ def test_every_request_of_the_benchmark_is_attempted():
     assert len(names) == 6
 
 
-def test_the_answer_at_a_later_deadline_is_no_worse():
-    figures = measure_deadlines(None, "onnx", count=4)
+def test_a_deadline_decides_how_far_an_answer_has_got():
+    figures = measure_deadlines(None, "onnx", count=8)
+    whole = [
+        p for p in (load_engine().propose(place.request) for place in places(8)) if p.status == "offered"
+    ]
     for is_cold in (True, False):
         curve = [f for f in figures if f.is_cold == is_cold]
         assert [f.deadline_ms for f in curve] == list(DEADLINES)
-        finished = [f.finished for f in curve]
-        assert finished == sorted(finished)
-        assert finished[-1] == 1
+        assert curve[-1].finished == 1
+        assert curve[-1].offered == pytest.approx(len(whole) / 8, abs=0.001)
+        assert curve[0].answered_ms < curve[-1].answered_ms
 
 
 def test_at_a_deadline_stands_what_the_step_that_passes_it_left():
+    found = Proposal("stopped"), Proposal("offered"), Proposal("unchanged")
     course = [
-        (5.0, False, Proposal("stopped")),
-        (12.0, False, Proposal("offered")),
-        (20.0, True, Proposal("unchanged")),
+        Standing(5.0, 6.0, False, found[0]),
+        Standing(12.0, 13.0, False, found[1]),
+        Standing(20.0, 21.0, True, found[2]),
     ]
-    assert [_standing(course, at) for at in (1, 5, 6, 15, 20, 30)] == [
-        (False, course[0][2]),
-        (False, course[0][2]),
-        (False, course[1][2]),
-        (False, course[2][2]),
-        (True, course[2][2]),
-        (True, course[2][2]),
-    ]
+    at = [_standing(course, deadline).proposal for deadline in (1, 5, 6, 15, 20, 30)]
+    assert at == [found[0], found[0], found[1], found[2], found[2], found[2]]
 
 
 def test_a_declined_request_is_no_figure():

@@ -58,6 +58,18 @@ def test_a_word_is_taken(vscode: VSCode):
     assert vscode.save("word.py") == where.typed + where.suggestion.removesuffix(rest) + "\n"
 
 
+def test_who_asks_can_choose(vscode: VSCode, screenshots: Path):
+    """Several suggestions for a request that somebody made; the next one takes the place of the first."""
+    lines = EQUAL.split("\n")[: AT[0]]
+    vscode.open_new("choose.py", "\n".join(lines) + "\n", *AT)
+    vscode.command("Trigger Inline Suggestion")
+    first = vscode.see_ghost()
+    vscode.do("press", "Alt+]")
+    until(lambda: vscode.ghost() not in ("", first), "another suggestion is shown")
+    vscode.screenshot(screenshots / "vscode-choose.png")
+    vscode.do("press", "Escape")
+
+
 def test_the_light_bulb_fixes_a_dropped_colon(vscode: VSCode, screenshots: Path):
     vscode.open_new("fix.py", BROKEN, 2, 5)
     choose_action(vscode, "Fix this function", screenshots / "vscode-light-bulb.png")

@@ -10,14 +10,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lsp_server.documents import Snapshot
-from lsp_server.jobs import Job, NotReadyError, Priority
+from lsp_server.job import Job, NotReadyError, Priority
 from lsp_server.loops import call_in
-from lsp_server.settings import InlineSettings
+from lsp_server.settings import InlineSettings, Settings
 from lsp_server.suggestions import Ahead, Suggestion
 from model.editing.edit import Edit
 from model.editing.source import Span
@@ -57,8 +58,7 @@ async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> list
     if not should_complete(snapshot.text, task.cursor, snapshot.tree, task.asked, task.manners):
         return []  # only now: making the tree takes time, and most requests are overtaken while they wait
     try:
-        job = _ask(ls, snapshot, task)
-        proposal = await ls.result(job)
+        proposal = await ls.result(_ask(ls, snapshot, task))
     except NotReadyError:
         return []
     except Exception:  # grey text that does not come needs no notice
@@ -66,70 +66,68 @@ async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> list
         return []
     if not ls.is_current(snapshot):
         return []
-    edits = [edit for edit in to_edits(snapshot, task, proposal) if is_fit(snapshot, task, edit, settings)]
-    _remember(ls, snapshot, task, edits, is_final=not job.is_late)
-    return [Offer(edit, proposal.cost) for edit in edits]
+    edits = to_edits(snapshot, task, proposal)
+    _remember(ls, snapshot, task, edits)
+    return [Offer(edit, proposal.cost) for edit in edits if is_fit(snapshot, task, edit, settings)]
 
 
 def _known(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> list[Offer] | None:
     """What an earlier answer says, without the model; None where none does."""
-    if task.replace is not None:
+    if task.replace is not None or task.asked:  # who asks where a suggestion is shown wants others
         return None
-    rests = ls.suggestions.rests(snapshot.uri, snapshot.text, task.cursor)[: task.candidates]
-    if len(rests) >= min(2, task.candidates):  # who asks where one is shown wants others
-        edits = [Edit(task.cursor, task.cursor, rest) for rest in rests]
-        return [Offer(edit) for edit in edits if _respects_deletion(snapshot, task, edit)]
-    if not task.asked and ls.suggestions.has_none(snapshot.uri, snapshot.text, task.cursor):
-        return []
-    return None
+    if rest := ls.suggestions.rest(snapshot.uri, snapshot.text, task.cursor):
+        edit = Edit(task.cursor, task.cursor, rest)
+        return [Offer(edit)] if is_fit(snapshot, task, edit, ls.settings.inline, begun=True) else []
+    return [] if ls.suggestions.has_none(snapshot.uri, snapshot.text, task.cursor) else None
 
 
-def _remember(
-    ls: RedraftServer, snapshot: Snapshot, task: Complete, edits: Sequence[Edit], *, is_final: bool
-) -> None:
-    """Keep an answer, or that there was none, for when the same text or one that agrees comes again."""
-    if task.replace is not None:
-        return
-    for edit in reversed(edits):
-        if edit.start == edit.end:
-            ls.suggestions.remember(Suggestion(snapshot.uri, snapshot.text, task.cursor, edit.new))
-    if not edits and is_final and not task.asked:
-        ls.suggestions.remember_none(snapshot.uri, snapshot.text, task.cursor)
+def _remember(ls: RedraftServer, snapshot: Snapshot, task: Complete, edits: Sequence[Edit]) -> None:
+    """Keep suggestions for when a text that agrees comes."""
+    if task.replace is None:
+        for edit in reversed(edits):
+            if edit.start == edit.end:
+                ls.suggestions.remember(Suggestion(snapshot.uri, snapshot.text, task.cursor, edit.new))
 
 
 def _ask(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> Job:
-    """The job for `task`: the one prepared ahead, made urgent, or a new one. It goes on behind its deadline, so that
-    the next key finds the prompt encoded, or the answer."""
+    """The job for `task`: the one that is on it already, made urgent, or a new one. It goes on behind its deadline, so
+    that the next key finds the prompt encoded, or the answer."""
     deadline_ms = ls.settings.inline.deadline_ms
     if task.asked:
         deadline_ms = max(deadline_ms, PATIENCE_MS)
-    ahead = ls.ahead.get(snapshot.uri)
-    if ahead is not None and ahead.task == task and _still_holds(ahead.job):
-        ahead.job.deadline = time.monotonic() + deadline_ms / 1000
-        ahead.job.priority = Priority.INLINE
-        return ahead.job
+    last = ls.ahead.get(snapshot.uri)
+    if last is not None and last.fits(task, snapshot.version):
+        last.is_prepared = False
+        ls.worker.renew(last.job, Priority.INLINE, time.monotonic() + deadline_ms / 1000)
+        return last.job
+    return _begin(ls, snapshot, task, Priority.INLINE, deadline_ms)
+
+
+def _begin(
+    ls: RedraftServer, snapshot: Snapshot, task: Complete, priority: Priority, deadline_ms: int
+) -> Job:
     ls.drop_ahead(snapshot.uri)
-    keep = partial(call_in, asyncio.get_running_loop(), partial(_keep_late, ls, snapshot, task))
-    return ls.ask_engine(snapshot, task, Priority.INLINE, deadline_ms, on_late=keep)
+    job = ls.ask_engine(snapshot, task, priority, deadline_ms, goes_on=True)
+    ls.ahead[snapshot.uri] = Ahead(task, snapshot.version, job, is_prepared=priority is Priority.AHEAD)
+    loop, keep = asyncio.get_running_loop(), partial(_keep, ls, snapshot, task, ls.settings)
+    job.ended.add_done_callback(lambda ended: call_in(loop, keep, ended))
+    return job
 
 
-def _keep_late(ls: RedraftServer, snapshot: Snapshot, task: Complete, proposal: Proposal) -> None:
-    """An answer that was finished behind its deadline."""
-    edits = to_edits(snapshot, task, proposal)[:1]
-    edits = [edit for edit in edits if is_fit(snapshot, task, edit, ls.settings.inline)]
-    if snapshot.uri in ls.documents:
-        _remember(ls, snapshot, task, edits, is_final=True)
+def _keep(
+    ls: RedraftServer, snapshot: Snapshot, task: Complete, settings: Settings, ended: Future[Proposal]
+) -> None:
+    """Remember what the work came to, in time or not; that there was nothing only where the model has said so."""
+    if ended.exception() is not None or ls.settings is not settings or snapshot.uri not in ls.documents:
+        return
+    proposal = ended.result()
+    edits = to_edits(snapshot, task, proposal)
+    _remember(ls, snapshot, task, edits)
+    if not task.asked and task.replace is None and not edits and proposal.status in ("unchanged", "rejected"):
+        ls.suggestions.remember_none(snapshot.uri, snapshot.text, task.cursor)
 
 
-def _still_holds(job: Job) -> bool:
-    """Whether a job is on its way to an answer, or has found one."""
-    if job.stopped or not job.future.done():
-        return not job.stopped
-    found = not job.future.cancelled() and job.future.exception() is None
-    return found and job.future.result().status != "stopped"
-
-
-async def prepare(ls: RedraftServer, snapshot: Snapshot) -> None:
+def prepare(ls: RedraftServer, snapshot: Snapshot) -> None:
     """After a suggestion was taken: have the next one ready before the editor asks for it."""
     cursor = ls.suggestions.cursor_after(snapshot.uri, snapshot.text)
     settings = ls.settings.inline
@@ -140,27 +138,21 @@ async def prepare(ls: RedraftServer, snapshot: Snapshot) -> None:
         return
     if not should_complete(snapshot.text, cursor, snapshot.tree, manners=task.manners):
         return
-    job = ls.ask_engine(snapshot, task, Priority.AHEAD, PATIENCE_MS)
-    ls.ahead[snapshot.uri] = Ahead(task, job)
-    try:
-        proposal = await ls.result(job)
-    except Exception as error:  # nobody has asked yet
-        logger.info("Preparing the next completion failed: %s", error)
-        return
-    edits = [edit for edit in to_edits(snapshot, task, proposal) if is_fit(snapshot, task, edit, settings)]
-    _remember(ls, snapshot, task, edits, is_final=False)
+    _begin(ls, snapshot, task, Priority.AHEAD, PATIENCE_MS)
 
 
-def is_fit(snapshot: Snapshot, task: Complete, edit: Edit, settings: InlineSettings) -> bool:
-    """Whether a suggestion may be shown: asked for, or worth taking the eye off the code and not what the user has
-    just deleted."""
-    return task.asked or (is_worth_showing(edit, settings) and _respects_deletion(snapshot, task, edit))
-
-
-def _respects_deletion(snapshot: Snapshot, task: Complete, edit: Edit) -> bool:
-    if task.asked or not task.manners.respect_deletions or snapshot.deletion is None:
+def is_fit(
+    snapshot: Snapshot, task: Complete, edit: Edit, settings: InlineSettings, *, begun: bool = False
+) -> bool:
+    """Whether a suggestion may be shown: asked for, or worth taking the eye off the code (which one that was `begun` to
+    be typed has been), and not what the user has just deleted."""
+    if task.asked:
         return True
-    return not snapshot.deletion.is_undone_by(edit.new, edit.start)
+    if task.manners.respect_deletions and snapshot.deletion is not None:
+        return not snapshot.deletion.is_undone_by(edit.new, edit.start) and (
+            begun or is_worth_showing(edit, settings)
+        )
+    return begun or is_worth_showing(edit, settings)
 
 
 def is_worth_showing(edit: Edit, settings: InlineSettings) -> bool:
