@@ -110,7 +110,7 @@ def _add_peers(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--block", type=_count, help="tokens denoised together (default: the model's)")
     group.add_argument(
-        "--threads", type=_count, help="of every engine (default: ours as it chooses, others at their best)"
+        "--threads", type=_count, help="of every engine (default: each at its best of one and all cores)"
     )
     group.add_argument("--rounds", type=_count, default=3, help="in which every engine has its turn")
 

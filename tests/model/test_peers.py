@@ -106,7 +106,9 @@ def contenders(network: Transformer, folder: Path) -> list[Contender]:
     """Those that are installed."""
     checkpoint = write_random(network.config, folder)
     backends = {"onnx": OnnxBackend(checkpoint, 1), "torch": load_torch(checkpoint, "cpu")}
-    found: list[Contender] = [Own(name, backend, [1]) for name, backend in backends.items()]
+    found: list[Contender] = [
+        Own(name, lambda _, own=backend: own, [1]) for name, backend in backends.items()
+    ]
     try:
         from model.bench.peers.stock import Stock
 
@@ -177,7 +179,7 @@ def test_each_figure_is_of_the_best_setting() -> None:
     found["x", Setting(2), "complete"] = 6.0
     found |= {(OURS, Setting(1), task): 5.0 for task in (*tasks, "denoise")}
     peers = [peer_figures(OURS, found), peer_figures("x", found)]
-    assert (peers[1].setting, peers[1].completion_ms, peers[1].block_ms[1]) == (Setting(2), 6.0, 10.0)
+    assert (peers[1].setting, peers[1].completion_ms, peers[1].block_ms[1]) == (Setting(2), 6.0, 20.0)
     assert peers[1].tokens_per_second == 4000
     assert [(r.name, r.ratio, r.tokens_per_forward_to_match) for r in ratios(peers, 0.9)] == [
         (OURS, 1.0, 0.9),

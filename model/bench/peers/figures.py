@@ -13,7 +13,7 @@ OURS = "Redraft, ONNX Runtime"
 
 @dataclass(frozen=True)
 class PeerFigures:
-    """Milliseconds of one engine, each with the best of its settings; `setting` is a completion's. `completion_ms` is
+    """Milliseconds of one engine with the one of its settings that completes fastest. `completion_ms` is
     autoregressive, `denoising_ms` by diffusion. An engine that was not measured is `missing`, which says why and what
     to do."""
 
@@ -56,12 +56,9 @@ class PeersFigures:
 
 def peer_figures(name: str, found: Mapping[Key, float]) -> PeerFigures:
     """The figures of one engine out of all."""
-    best: dict[str, float] = {}
-    chosen: Setting | None = None
-    for (engine, setting, task), milliseconds in found.items():
-        if engine == name and milliseconds < best.get(task, float("inf")):
-            best[task] = milliseconds
-            chosen = setting if task == COMPLETE else chosen
+    own = {(setting, task): ms for (engine, setting, task), ms in found.items() if engine == name}
+    chosen = min({setting for setting, _ in own}, key=lambda setting: own[setting, COMPLETE])
+    best = {task: ms for (setting, task), ms in own.items() if setting == chosen}
     return PeerFigures(
         name,
         chosen,

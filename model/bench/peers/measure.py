@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from model.backends.onnx import OnnxBackend, default_threads
+from model.backends.onnx import OnnxBackend
 from model.bench.peers.contender import Contender
 from model.bench.peers.figures import OURS, PeerFigures, PeersFigures, peer_figures, ratios
 from model.bench.peers.own import Own, schedule
@@ -33,9 +33,9 @@ def measure_peers(
     threads: int | None = None,
     rounds: int = 3,
 ) -> PeersFigures:
-    """Time every engine at a shape of `SHAPES`, or with the model itself. Ours uses the threads that it chooses, the
-    others the better one of one and all cores; `threads` is for all of them. `block` is by default what the model
-    denoises together. Raises ModelError, ValueError."""
+    """Time every engine at a shape of `SHAPES`, or with the model itself, each with the better one of one thread and
+    all cores; `threads` is for all of them. `block` is by default what the model denoises together. Raises
+    ModelError, ValueError."""
     own = open_checkpoint(Path(model) if model else EMBEDDED)
     block = block or own.decoding.fill_block or own.config.block
     list(schedule(block, tokens_per_forward))
@@ -69,10 +69,11 @@ def _contenders(
     checkpoint: Checkpoint, folder: Path, threads: int | None
 ) -> tuple[list[Contender], list[PeerFigures]]:
     """Those that are installed, and the others' rows."""
-    chosen = threads or default_threads(checkpoint.config)
-    contenders: list[Contender] = [Own(OURS, OnnxBackend(checkpoint, chosen), [chosen])]
+    counts = [threads] if threads else sorted({1, os.cpu_count() or 1})
+    onnx = {count: OnnxBackend(checkpoint, count) for count in counts}  # which keeps its number of threads
+    contenders: list[Contender] = [Own(OURS, onnx.__getitem__, counts)]
     missing: list[PeerFigures] = []
-    peers = _Peers(checkpoint, folder, [threads] if threads else sorted({1, os.cpu_count() or 1}))
+    peers = _Peers(checkpoint, folder, counts)
     for name, load in peers.loaders().items():
         try:
             contenders.append(load())
@@ -105,7 +106,11 @@ class _Peers:
     def _eager(self) -> Contender:
         import torch
 
-        return Own("Redraft, PyTorch eager", self._backend, self._threads, torch.set_num_threads)
+        def load(threads: int) -> TorchBackend:
+            torch.set_num_threads(threads)
+            return self._backend
+
+        return Own("Redraft, PyTorch eager", load, self._threads)
 
     def _stock(self) -> Contender:
         from model.bench.peers.stock import Stock

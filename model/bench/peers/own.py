@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from model.backends.interface import Backend, Pass
 from model.bench.peers.contender import CACHED, COMPLETED, ROOM, Contender, Setting, text_ids
+from model.cache import KVCache
 from model.tokenizer import EOS, MASK
 
 _CHUNK = 256
@@ -13,25 +14,21 @@ _CHUNK = 256
 
 
 class Own(Contender):
-    """A back end of ours. `set_threads` changes its number of threads; None where loading has fixed it."""
+    """A back end of ours. `load` gives the one with so many threads."""
 
-    def __init__(
-        self,
-        name: str,
-        backend: Backend,
-        threads: Sequence[int],
-        set_threads: Callable[[int], None] | None = None,
-    ) -> None:
+    def __init__(self, name: str, load: Callable[[int], Backend], threads: Sequence[int]) -> None:
         self.name, self.settings = name, [Setting(count) for count in threads]
-        self._set_threads = set_threads
-        self._backend = backend
-        self._allowed = backend.allow([EOS])
-        self._text = text_ids(backend.config.vocab, ROOM)
-        self._cache = backend.new_cache(ROOM)
+        self._load = load
+        self._caches: dict[Setting, KVCache] = {}
+        self.use(self.settings[0])
 
     def use(self, setting: Setting) -> None:
-        if self._set_threads is not None:
-            self._set_threads(setting.threads)
+        self._backend = self._load(setting.threads)
+        self._allowed = self._backend.allow([EOS])
+        self._text = text_ids(self._backend.config.vocab, ROOM)
+        if setting not in self._caches:
+            self._caches[setting] = self._backend.new_cache(ROOM)
+        self._cache = self._caches[setting]
 
     def prefill(self, tokens: int) -> None:
         self._cache.truncate(0)

@@ -12,11 +12,10 @@ from model.bench.peers.own import Own
 PREFILL = {f"prefill {tokens}": tokens for tokens in PREFILLS}
 BLOCK = {f"block {rows}": rows for rows in BLOCKS}
 COMPLETE, DENOISE = "complete", "denoise"
-_SPENT, _CALLS = 0.03, 15
-"""Seconds that a quick call is repeated in one round, and how often at most."""
-_LONG = 0.5
 _REST = 0.005
 """Seconds between two engines: the threads of the last one still wait for work, and would take the next one's core."""
+_SPENT, _CALLS = 0.03, 15
+"""Seconds that a quick call is repeated in one round, and how often at most."""
 
 Key = tuple[str, Setting, str]
 """Contender, setting, task."""
@@ -50,11 +49,9 @@ def _tasks(contender: Contender, block: int, tokens_per_forward: float) -> Mappi
 
 
 def _time(call: Callable[[], object]) -> float:
-    """Seconds a call takes: the median of a few, of which the first is not counted unless it is long."""
+    """Seconds a call takes: the median of a few, of which the first is not counted."""
     times = [_seconds(call)]
-    if times[0] > _LONG:
-        return times[0]
-    while sum(times[1:]) < _SPENT and len(times) <= _CALLS:
+    while len(times) == 1 or (sum(times[1:]) < _SPENT and len(times) <= _CALLS):
         times.append(_seconds(call))
     return median(times[1:])
 
