@@ -13,9 +13,9 @@ OURS = "Redraft, ONNX Runtime"
 
 @dataclass(frozen=True)
 class PeerFigures:
-    """Milliseconds of one engine with the one of its settings that completes fastest. `completion_ms` is
-    autoregressive, `denoising_ms` by diffusion. An engine that was not measured is `missing`, which says why and what
-    to do."""
+    """Milliseconds of one engine with the one of its settings that completes fastest, by diffusion if it can.
+    `completion_ms` is autoregressive, `denoising_ms` by diffusion. An engine that was not measured is `missing`, which
+    says why and what to do."""
 
     name: str
     setting: Setting | None = None
@@ -57,7 +57,7 @@ class PeersFigures:
 def peer_figures(name: str, found: Mapping[Key, float]) -> PeerFigures:
     """The figures of one engine out of all."""
     own = {(setting, task): ms for (engine, setting, task), ms in found.items() if engine == name}
-    chosen = min({setting for setting, _ in own}, key=lambda setting: own[setting, COMPLETE])
+    chosen = min({s for s, _ in own}, key=lambda s: own.get((s, DENOISE), own[s, COMPLETE]))
     best = {task: ms for (setting, task), ms in own.items() if setting == chosen}
     return PeerFigures(
         name,
