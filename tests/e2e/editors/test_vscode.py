@@ -62,6 +62,7 @@ def test_who_asks_can_choose(vscode: VSCode, screenshots: Path):
     """Several suggestions for a request that somebody made; the next one takes the place of the first."""
     lines = EQUAL.split("\n")[: AT[0]]
     vscode.open_new("choose.py", "\n".join(lines) + "\n", *AT)
+    vscode.see_status("Ready", "ready", "tiny")
     vscode.command("Trigger Inline Suggestion")
     first = vscode.see_ghost()
     vscode.do("press", "Alt+]")
