@@ -29,9 +29,9 @@ from model.decoders import Job, edit, fill
 from model.editing.edit import Edit
 from model.editing.region import EditRegion
 from model.editing.scope import Scope
-from model.editing.source import line_index
 from model.editing.syntax import try_parse
 from model.editing.tabs import tabbed_pieces
+from model.notes import parts, remaining_errors, unreadable
 from model.passes import Passes
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import DeclinedError, Question, Reader
@@ -262,42 +262,22 @@ class EngineRun:
             return Proposal("rejected", message="; ".join(dict.fromkeys(reasons)), cost=self.cost())
         if not self._sampler.is_finished:
             return Proposal("stopped", message="out of time", cost=self.cost())
+        text = self._request.document.text
         if not self._questions:
-            return Proposal("declined", message=self._unreadable(), cost=self.cost())
-        nothing = "the model has no suggestion here" if self._is_fill else "the model would change nothing"
-        notes = [nothing, *self._remaining_errors(), *self._notes()]
-        return Proposal("unchanged", message="; ".join(notes), cost=self.cost())
-
-    def _unreadable(self) -> str:
-        text, can_represent = self._request.document.text, self._reader.tokenizer.can_represent
-        if not any(can_represent(region.span.of(text)) for region in self._regions):
-            return (
-                "this has half a character (a lone surrogate), which is not text and would be lost; remove it"
+            return Proposal(
+                "declined", message=unreadable(text, self._regions, self._reader), cost=self.cost()
             )
-        limit = self._reader.config.region_limit
-        return (
-            f"every part is longer than {limit} tokens, which is the model's limit; select a few statements"
-        )
-
-    def _remaining_errors(self) -> list[str]:
-        """A syntax error in a region that was left alone, for a user who asked to have it fixed."""
-        if self._tree is None or not isinstance(self._request.task, Fix):
-            return []
-        errors = [
-            p.span for p in self._tree.errors() if any(r.span.touches(p.span.start) for r in self._regions)
-        ]
-        if not errors:
-            return []
-        line = line_index(self._request.document.text).line_at(errors[0].start) + 1
-        return [f"the syntax error in line {line} remains, since it is not sure enough of a repair"]
+        nothing = "the model has no suggestion here" if self._is_fill else "the model would change nothing"
+        notes = [nothing, *remaining_errors(self._request, self._tree, self._regions), *self._notes()]
+        return Proposal("unchanged", message="; ".join(notes), cost=self.cost())
 
     def _notes(self, unread: int = 0, edits: Sequence[Edit] = ()) -> list[str]:
         """What a user should know beside the edits."""
-        notes = [f"not reached in time: {_parts(unread)}"] if unread else []
+        notes = [f"not reached in time: {parts(unread)}"] if unread else []
         if left := self._writer.places_left([question.region.span for question in self._questions], edits):
             notes.append(f"left as they are: {left} place{'s' if left > 1 else ''} that look alike")
         if self._too_long:
-            notes.append(f"too long for the model and left alone: {_parts(self._too_long)}")
+            notes.append(f"too long for the model and left alone: {parts(self._too_long)}")
         if self._tree is None:
             notes.append("syntax not checked: no grammar")
         return notes
@@ -314,10 +294,6 @@ def _with_tabs(frame: Frame) -> Frame:
         frame,
         cells=tuple(replace(cell, text=text) for cell, text in zip(frame.cells, texts, strict=True)),
     )
-
-
-def _parts(count: int) -> str:
-    return "1 part" if count == 1 else f"{count} parts"
 
 
 def load_engine(
