@@ -47,7 +47,7 @@ class InlineSettings:
 
     def task(self, cursor: int, *, asked: bool = False) -> Complete:
         """A completion as these settings want it."""
-        count = max(1, self.candidates) if asked else 1
+        count = min(max(1, self.candidates), 8) if asked else 1
         return Complete(cursor, self.multiline, asked, manners=self.manners, candidates=count)
 
 
@@ -113,9 +113,11 @@ def _read_tree(defaults: Any, raw: object, path: str, warnings: list[str]) -> An
         name = names.get(str(key))
         if name is None:
             warnings.append(f"{path}.{key}: unknown setting; known here: {', '.join(names)}.")
+        elif value is None:
+            continue  # some clients send it for what is not set
         elif attrs.has(types[name]):
             values[name] = _read_tree(getattr(defaults, name), value, f"{path}.{key}", warnings)
-        elif value is not None:
+        else:
             allowed, ok, clean = _read_value(types[name], value)
             if ok:
                 values[name] = clean

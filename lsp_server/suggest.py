@@ -31,6 +31,25 @@ if TYPE_CHECKING:
 PATIENCE_MS = 2_000
 """How long who asked for a suggestion is let wait for it at least."""
 
+_PROSE = frozenset(
+    [
+        "asciidoc",
+        "bibtex",
+        "git-commit",
+        "gitcommit",
+        "latex",
+        "mail",
+        "markdown",
+        "org",
+        "plaintext",
+        "restructuredtext",
+        "rst",
+        "tex",
+        "text",
+    ]
+)
+"""Language identifiers of texts that are not code."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -53,7 +72,8 @@ async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> list
         return known
     if not task.asked and await _rested(newer, _delay(ls)):
         return []
-    if not ls.is_current(snapshot) or ls.worker.status.state not in ("ready", "busy"):
+    can_wait = ("ready", "busy", "loading") if task.asked else ("ready", "busy")
+    if not ls.is_current(snapshot) or ls.worker.status.state not in can_wait:
         return []
     if not should_complete(snapshot.text, task.cursor, snapshot.tree, task.asked, task.manners):
         return []  # only now: making the tree takes time, and most requests are overtaken while they wait
@@ -191,6 +211,8 @@ def is_wanted(snapshot: Snapshot, task: Complete, settings: InlineSettings) -> b
         return False
     if task.asked:
         return True
+    if task.manners.code_only and snapshot.language_id in _PROSE:
+        return False
     cursor = task.cursor
     line = snapshot.lines.line(snapshot.lines.line_at(cursor))
     prefix = snapshot.text[line.start : cursor].strip()

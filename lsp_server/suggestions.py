@@ -66,8 +66,10 @@ class Suggestions:
         """Documents, hashes of their texts and cursors where there was nothing to suggest."""
 
     def remember(self, suggestion: Suggestion) -> None:
-        if suggestion not in self._kept:
-            self._kept.append(suggestion)
+        """Keep a suggestion as the newest one."""
+        if suggestion in self._kept:
+            self._kept.remove(suggestion)
+        self._kept.append(suggestion)
 
     def remember_none(self, uri: str, text: str, cursor: int) -> None:
         self._none.append((uri, hash(text), cursor))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp
 
 from model.decoders import Enough, Inspect
@@ -25,6 +25,7 @@ from model.request import Complete, Request, completion_at
 from model.sampler import Lane
 from model.tokenizer import Tokenizer
 
+_Key = tuple[object, ...]
 _HAS_CODE = re.compile(r"\w")
 _MOSTLY = 0.6
 """Above this share of bad tokens, masking them again would mean starting over."""
@@ -39,10 +40,19 @@ class Writer:
     tokenizer: Tokenizer
     scope: Scope | None = None
     """What the asked-for refactoring alone may change (`model/editing/scope.py`)."""
+    _verdicts: dict[_Key, Verdict] = field(default_factory=dict[_Key, Verdict], compare=False)
+    _edits: dict[_Key, tuple[Edit, ...]] = field(default_factory=dict[_Key, tuple[Edit, ...]], compare=False)
+    """What was found before: an answer that needs no mending is looked at twice."""
 
     def edits(self, question: Question, tokens: Sequence[int], is_whole: bool = True) -> tuple[Edit, ...]:
         """The smallest edits that write an answer into its region; none where it changes nothing. Of a fill that is
         not whole the last line, which may be half of one, is left out where there are others."""
+        key = question.region.span, tuple(tokens), is_whole
+        if key not in self._edits:
+            self._edits[key] = self._written(question, tokens, is_whole)
+        return self._edits[key]
+
+    def _written(self, question: Question, tokens: Sequence[int], is_whole: bool) -> tuple[Edit, ...]:
         text, span = self.request.document.text, question.region.span
         new = self.tokenizer.decode(tokens)
         if not new.startswith(question.lead_text):
@@ -117,7 +127,10 @@ class Writer:
         return enough
 
     def verdict(self, edits: Sequence[Edit], regions: Sequence[Span]) -> Verdict:
-        return judge(self.request.document.text, self.tree, edits, regions)
+        key = tuple(edits), tuple(regions)
+        if key not in self._verdicts:
+            self._verdicts[key] = judge(self.request.document.text, self.tree, edits, regions)
+        return self._verdicts[key]
 
     def inspector(self, question: Question) -> Inspect | None:
         """A function from an answer's tokens to those under new syntax errors; None without a grammar, where the

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import exp
 from typing import Literal
 
 import numpy as np
@@ -50,7 +51,7 @@ Decoder = Generator[Forward, Candidates, Canvas]
 class Job:
     """What to decode after `prompt`. `source` is the region's tokens for edits, None for a fill of at most `limit`
     tokens behind `lead`, with which it begins. An edit's canvas grows by at most `limit` tokens and the masks of one
-    label. A fill begins with none of the tokens `banned`."""
+    label. A fill begins with none of the tokens `banned`, and below the confidence `minimum` it is not mended."""
 
     prompt: Sequence[int]
     source: Sequence[int] | None = None
@@ -63,6 +64,7 @@ class Job:
     lead: Lead | None = None
     enough: Enough | None = None
     banned: frozenset[int] = frozenset()
+    minimum: float = 0.0
 
     @property
     def longest_canvas(self) -> int:
@@ -199,6 +201,8 @@ def _mend_fill(job: Job, cache: KVCache, done: Canvas, policy: Policy, lead: int
     banned = {0: set(job.banned)} if job.banned and not lead else dict[int, set[int]]()
     for _ in range(2):
         tokens = done.tokens
+        if exp(done.logp / max(1, len(tokens) - lead)) < job.minimum:
+            break
         bad = {i for i in job.inspect(tokens) if i >= lead} if job.inspect and tokens else set[int]()
         if not bad or len(tokens) > _MENDABLE:
             break

@@ -190,7 +190,7 @@ class EngineRun:
             self._questions.append(question)
             writer = self._writer
             inspect, enough = writer.inspector(question), writer.enough(question)
-            yield question.job(self._reader.block, inspect, enough, self._banned)
+            yield question.job(self._reader.block, inspect, enough, self._banned, self._minimum)
 
     def step(self) -> bool:
         began = time.perf_counter()
@@ -245,12 +245,12 @@ class EngineRun:
             return Proposal("declined", message=self._declined, cost=self.cost())
         pairs = list(zip(self._questions, self._sampler.lanes, strict=False))
         usable = [(q, lane) for q, lane in pairs if lane.is_finished or self._is_fill]
+        sure = confidence(usable)
+        if usable and sure < self._minimum and any(lane.tokens for _, lane in usable):
+            return Proposal("rejected", message="not confident enough", confidence=sure, cost=self.cost())
         edits, reasons = self._writer.accepted(usable)
         if not edits:
             return self._without_edits(reasons)
-        sure = confidence(usable)
-        if sure < self._minimum:
-            return Proposal("rejected", message="not confident enough", confidence=sure, cost=self.cost())
         spans = [q.region.span for q, _ in usable]
         changed = tuple(span for span in spans if any(span.covers(e.span) for e in edits))
         unread = len(self._regions) - self._too_long - len(usable)

@@ -71,7 +71,14 @@ class Question:
     def lead_text(self) -> str:
         return self.lead.text.decode("utf-8") if self.lead else ""
 
-    def job(self, block: int, inspect: Inspect | None, enough: Enough | None, banned: frozenset[int]) -> Job:
+    def job(
+        self,
+        block: int,
+        inspect: Inspect | None,
+        enough: Enough | None,
+        banned: frozenset[int],
+        minimum: float,
+    ) -> Job:
         end = EOS if self.source is None else EOR
         return Job(
             self.prompt,
@@ -83,6 +90,7 @@ class Question:
             lead=self.lead,
             enough=enough,
             banned=banned,
+            minimum=minimum,
         )
 
 

@@ -50,6 +50,11 @@ def port(text: str) -> int:
     return int(text)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """A cancel that crosses its answer is none: clients send one with every key."""
+    return not record.getMessage().startswith("Cancel notification for unknown message id")
+
+
 def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(
         stream=sys.stderr,
@@ -57,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("pygls").setLevel(logging.WARNING)  # at INFO it logs whole documents
+    logging.getLogger("pygls.protocol.json_rpc").addFilter(_is_news)
     worker = Worker(loader(arguments))
     defaults = Settings(
         model=arguments.model,

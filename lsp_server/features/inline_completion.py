@@ -43,6 +43,8 @@ async def _answer(
 ) -> types.InlineCompletionList:
     invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
     selected = params.context.selected_completion_info
+    if params.position.line >= snapshot.lines.line_count:
+        return types.InlineCompletionList([])
     cursor = snapshot.offset(params.position)
     task = task_at(snapshot, cursor, selected, ls.settings.inline, asked=invoked)
     return types.InlineCompletionList([item(snapshot, offer) for offer in await suggest(ls, snapshot, task)])

@@ -17,6 +17,7 @@ from model.bench.keystrokes import KeystrokeFigures, measure_keystrokes
 from model.bench.peers.figures import PeersFigures, table
 from model.bench.peers.measure import measure_peers
 from model.bench.peers.shapes import OWN_SHAPE, SHAPES
+from model.bench.positions import PositionFigures, measure_positions
 from model.bench.replay import TypingFigures, replay, summary
 from model.bench.requests import RequestFigures, measure_requests, measure_tokens_per_forward
 from model.bench.server import ServerFigures, measure_server
@@ -24,7 +25,7 @@ from model.bench.typist import read_sessions
 from model.engine import ModelError
 
 _LINES = (100, 5_000, 20_000)
-_PARTS = ("server", "requests", "deadlines", "keystrokes", "typing", "peers")
+_PARTS = ("server", "requests", "positions", "deadlines", "keystrokes", "typing", "peers")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
             if "requests" in parts
             else []
         )
+        positions = measure_positions(arguments.model, arguments.backend) if "positions" in parts else []
         deadlines = (
             measure_deadlines(arguments.model, arguments.backend, arguments.count)
             if "deadlines" in parts
@@ -55,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
         return 2
     typing = [summary(name, questions) for name, questions in played.items()]
     machine = {"cores": psutil.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 2**30)}
-    found = Figures(server, requests, deadlines, keys, typing, peers)
+    found = Figures(server, requests, positions, deadlines, keys, typing, peers)
     if arguments.json:
         print(json.dumps({"machine": machine, **asdict(found)}))
     else:
@@ -70,6 +72,7 @@ class Figures:
 
     server: ServerFigures | None
     requests: Sequence[RequestFigures]
+    positions: Sequence[PositionFigures]
     deadlines: Sequence[DeadlineFigures]
     keystrokes: Sequence[KeystrokeFigures]
     typing: Sequence[TypingFigures]
@@ -83,8 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="PART",
         type=_part,
-        help="server, requests, deadlines (what a completion is worth at each), keystrokes, typing (six minutes at a "
-        "person's speed), peers (other engines beside ours), or cpu for all of them; without any server and requests",
+        help="server, requests, positions (by file length and place), deadlines (what a completion is worth at each), "
+        "keystrokes, typing (six minutes at a person's speed), peers (other engines beside ours), or cpu for all of "
+        "them; without any server and requests",
     )
     parser.add_argument("--model", help="checkpoint folder (default: the embedded model)")
     parser.add_argument("--backend", default="auto", help="auto, onnx or torch")
@@ -149,6 +153,11 @@ def _show(found: Figures) -> None:
         print(
             f"{each.name:34} p50 {each.p50_ms:7.1f}  p95 {each.p95_ms:7.1f} ms  "
             f"{each.forwards:6.2f} forwards  {each.tokens_per_forward:5.2f} tokens/forward"
+        )
+    for where in found.positions:
+        print(
+            f"completion, {where.lines:5} lines, {where.place:9}  cold p50 {where.cold_p50_ms:6.1f} p95 "
+            f"{where.cold_p95_ms:6.1f} ms, while typing p50 {where.warm_p50_ms:6.1f} p95 {where.warm_p95_ms:6.1f} ms"
         )
     for at in found.deadlines:
         print(

@@ -28,7 +28,7 @@ class RequestFigures:
 
 def measure_requests(model: str | None, backend: str, count: int = 40) -> list[RequestFigures]:
     """Cold completions in each mode, completions while typing (the prompt's cache is warm), fixes, a refactoring."""
-    documents = _documents()
+    documents = sources()
     result: list[RequestFigures] = []
     modes: tuple[Mode, ...] = ("diffusion", "speculative", "autoregressive")
     for mode in modes:
@@ -52,7 +52,8 @@ def measure_tokens_per_forward(model: str | None, backend: str, count: int = 40)
     return _measure(engine, "completion", requests, cold=True).tokens_per_forward
 
 
-def _documents() -> list[Document]:
+def sources() -> list[Document]:
+    """What is measured on: files of our own."""
     folder = Path(__file__).parent.parent
     names = ("sampler.py", "questions.py", "cache.py", "checkpoint.py")
     return [Document((folder / n).read_text("utf-8"), "python", n) for n in names]
@@ -77,7 +78,7 @@ class Place:
 
 def places(count: int) -> list[Place]:
     """Places spread evenly over the sources that are measured on."""
-    documents = _documents()
+    documents = sources()
     found: list[Place] = []
     for document in documents:
         lines = list(re.finditer(r"(?m)^ +\S.{20,}$", document.text))

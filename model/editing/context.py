@@ -73,13 +73,27 @@ def _anchor(text: str, at: int, count: Counter, budget: int) -> int:
     while True:
         # Nothing has fewer tokens than one for 16 characters, so earlier points need no counting.
         first = max(0, (at - budget * 16) // stride)
-        for point in range(first, at // stride + 1):
-            start = _moved_to_boundary(text, point * stride, stride // 2)
-            if (point == 0 or point * stride + stride // 2 <= at) and count(text[start:at]) <= budget:
-                return start
+        points = [p for p in range(first, at // stride + 1) if p == 0 or p * stride + stride // 2 <= at]
+        starts = [_moved_to_boundary(text, point * stride, stride // 2) for point in points]
+        found = _earliest(text, starts, at, count, budget)
+        if found is not None:
+            return found
         if stride == 1:
             return at
         stride = max(1, stride // 2)
+
+
+def _earliest(text: str, starts: Sequence[int], at: int, count: Counter, budget: int) -> int | None:
+    """The first of `starts` from which the text up to `at` keeps the budget. It is counted in the pieces between them:
+    typing changes the last one alone, and a counter may know the others."""
+    found: int | None = None
+    used, end = 0, at
+    for start in reversed(starts):
+        used += count(text[start:end])
+        if used > budget:
+            break
+        found = end = start
+    return found
 
 
 def _moved_to_boundary(text: str, start: int, room: int) -> int:

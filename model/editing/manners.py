@@ -22,7 +22,7 @@ class Manners:
     `stop_repetition`: of a loop the first round is kept.
     `blocks_only`: it has several lines only where a block or a bracket is open.
     `line_ends_only`: it comes only where nothing but a few closers follows on the line.
-    `code_only`: it comes in no comment or string.
+    `code_only`: it comes in no comment or string, and in no file of prose.
     `confident_only`: it comes only above the checkpoint's calibrated confidence.
     `respect_deletions`: what was just deleted does not come back."""
 

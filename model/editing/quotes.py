@@ -25,20 +25,24 @@ def usual_quote(text: str) -> str | None:
     return quote if most >= _FEWEST and most >= 3 * least else None
 
 
-def match_quotes(new: SyntaxTree, written: Span, around: str) -> str:
-    """What was `written` in the text of `new`, its plain strings (without quotes, escapes and braces inside) in the
-    usual quote of the text `around`. Strings of markup keep theirs, and strings that began before."""
-    suggestion = written.of(new.text)
-    quote = usual_quote(around) if new.language in _EITHER else None
-    if quote is None or not re.search(r"['\"]", suggestion.replace(quote, "")):
-        return suggestion
+def wanted_quote(suggestion: str, around: str, language: str | None) -> str | None:
+    """The usual quote of the text `around`, where `suggestion` may have strings in the other one; else None."""
+    if language not in _EITHER or ("'" not in suggestion and '"' not in suggestion):
+        return None
+    quote = usual_quote(around)
+    return quote if quote is not None and ("'" if quote == '"' else '"') in suggestion else None
+
+
+def match_quotes(new: SyntaxTree, written: Span, quote: str) -> str:
+    """What was `written` in the text of `new`, its plain strings (no quotes, escapes or braces inside) in `quote`.
+    Strings of markup keep theirs, and strings that began before."""
 
     def rewritten(string: re.Match[str]) -> str:
         inside, at = string["inside"], Span(written.start + string.start(), written.start + string.end())
         is_plain = not _SPECIAL.search(inside) and _is_string(new, at)
         return f"{quote}{inside}{quote}" if is_plain else string[0]
 
-    return _STRING.sub(rewritten, suggestion)
+    return _STRING.sub(rewritten, written.of(new.text))
 
 
 def _is_string(tree: SyntaxTree, span: Span) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from model.editing.brackets import cut_surplus
 from model.editing.edit import Edit
 from model.editing.manners import Manners
-from model.editing.quotes import match_quotes
+from model.editing.quotes import match_quotes, wanted_quote
 from model.editing.source import Span
 from model.editing.syntax import SyntaxTree
 from model.editing.trim import Around
@@ -29,12 +29,13 @@ def in_style(suggestion: str, place: Place, manners: Manners) -> str:
     """`suggestion` as the file would have it; a start of it where a bracket closes nothing."""
     if manners.balance_brackets:
         suggestion = _balanced(suggestion, place)
-    if manners.match_quotes and place.tree is not None and ("'" in suggestion or '"' in suggestion):
-        around = place.around.above + place.around.after
-        start = place.span.start + len(place.lead)
-        written = Span(start, start + len(suggestion))
-        suggestion = match_quotes(_with(suggestion, place, place.tree), written, around)
-    return suggestion
+    if not manners.match_quotes or place.tree is None:
+        return suggestion
+    quote = wanted_quote(suggestion, place.around.above + place.around.after, place.tree.language)
+    if quote is None:
+        return suggestion
+    start = place.span.start + len(place.lead)
+    return match_quotes(_with(suggestion, place, place.tree), Span(start, start + len(suggestion)), quote)
 
 
 def _balanced(suggestion: str, place: Place) -> str:

@@ -233,6 +233,8 @@ def repeats_following(suggestion: str, after: str) -> bool:
     not blank, with at most 5 % of edit distance."""
     new = [line.strip() for line in suggestion.split("\n") if line.strip()][:3]
     old = [line.strip() for line in after.split("\n", 40)[:40] if line.strip()][: len(new)]
+    if 2 <= len(old) < len(new):  # all that follows is there once more
+        new = new[: len(old)]
     a, b = "\n".join(new)[:1000], "\n".join(old)[:1000]
     if not new or len(old) < len(new) or _CLOSERS.fullmatch(a):
         return False

@@ -337,3 +337,27 @@ async def test_a_deletion_hides_a_suggestion_only_while_it_is_the_last_thing_don
     editor.type(uri, 4, 4, "zz")
     editor.type(uri, 4, 6, "")
     assert (await editor.wait(editor.inline(uri, 4, invoked=False))).items
+
+
+async def test_asking_for_several_leaves_the_first_suggestion_the_first(editor):
+    await editor.start("serve", "--engine", "fake:completion=hello(),others=help()|world()")
+    await editor.ready()
+    uri = editor.open("x = \n")
+    for invoked in (False, True, False, True, False):
+        found = (await editor.wait(editor.inline(uri, 4, invoked=invoked))).items
+        assert found[0].insert_text == "hello()"
+
+
+async def test_who_asks_while_the_model_is_loaded_is_let_wait(editor):
+    await editor.start(*FAKE)
+    uri = editor.open("x = \n")
+    assert (await editor.wait(editor.inline(uri, 4))).items
+
+
+async def test_no_suggestion_by_itself_in_prose_or_behind_the_last_line(editor):
+    await editor.start(*FAKE)
+    await editor.ready()
+    uri = editor.open("Dear Sir,\n", uri="file:///letter.txt", language="plaintext")
+    assert not (await editor.wait(editor.inline(uri, 10, invoked=False))).items
+    assert (await editor.wait(editor.inline(uri, 10))).items
+    assert not (await editor.wait(editor.inline(uri, t.Position(99, 0)))).items

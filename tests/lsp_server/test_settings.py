@@ -63,3 +63,15 @@ def test_one_wrong_key_does_not_spoil_the_others():
 def test_null_means_default_and_defaults_may_come_from_the_command_line():
     defaults = Settings(model="mine", threads=3)
     assert read({"model": None, "threads": 4}, defaults) == (attrs.evolve(defaults, threads=4), ())
+
+
+def test_null_means_the_default_everywhere():
+    assert read({"inline": None, "enable": None, "refactor": {"presets": None}}) == (Settings(), ())
+    assert read({"inline": {"manners": None}}) == (Settings(), ())
+
+
+@pytest.mark.parametrize(("given", "count"), [(0, 1), (1, 1), (5, 5), (99, 8)])
+def test_who_asks_gets_from_one_to_eight(given, count):
+    settings, _ = read({"inline": {"candidates": given}})
+    assert settings.inline.task(3, asked=True).candidates == count
+    assert settings.inline.task(3).candidates == 1

@@ -8,6 +8,7 @@ import pytest
 from model.bench import main, requests
 from model.bench.deadlines import DEADLINES, Standing, _standing, measure_deadlines
 from model.bench.keystrokes import measure_keystrokes
+from model.bench.positions import measure_positions
 from model.bench.replay import Question, replay, summary
 from model.bench.requests import places
 from model.bench.typist import Session, Typist, read_sessions
@@ -31,6 +32,12 @@ def test_a_deadline_decides_how_far_an_answer_has_got():
         assert curve[-1].finished == 1
         assert curve[-1].offered == pytest.approx(len(whole) / 8, abs=0.001)
         assert curve[0].answered_ms < curve[-1].answered_ms
+
+
+def test_every_length_and_place_is_measured():
+    figures = measure_positions(None, "onnx", count=2)
+    assert len({(f.lines, f.place) for f in figures}) == len(figures) == 9
+    assert all(f.requests == 2 and 0 < f.cold_p50_ms <= f.cold_p95_ms for f in figures)
 
 
 def test_at_a_deadline_stands_what_the_step_that_passes_it_left():

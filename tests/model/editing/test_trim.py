@@ -58,6 +58,8 @@ def test_a_suggestion_that_comes_next_anyway_is_dropped() -> None:
     assert repeats_following(same.replace("print(total)", "print(totals)"), after)
     assert not repeats_following(same.replace("print", "show_all"), after)
     assert not repeats_following("total = 1", after)
+    assert repeats_following("def f():\n    pass\n\n\ndef g():\n    pass", "\ndef f():\n    pass\n")
+    assert not repeats_following("def f():\n    pass", "\ndef f():\n")
     assert not repeats_following("}", "}\n")
     assert not repeats_following("", after)
 
