@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import attrs
 import pytest
 
-from lsp_server.settings import EngineOptions, Settings, read
+from lsp_server.settings import EngineOptions, Settings, camel, read
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_nothing_gives_the_defaults():
@@ -75,3 +82,19 @@ def test_who_asks_gets_from_one_to_eight(given, count):
     settings, _ = read({"inline": {"candidates": given}})
     assert settings.inline.task(3, asked=True).candidates == count
     assert settings.inline.task(3).candidates == 1
+
+
+def test_every_setting_is_documented_with_its_default():
+    rows = re.findall(
+        r"^\| `([\w.]+)` \| `(.*?)` \|", (ROOT / "docs/settings.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert dict(rows) == {name: json.dumps(value) for name, value in flat(Settings())}
+
+
+def flat(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for field in attrs.fields(type(tree)):
+        value, name = getattr(tree, field.name), prefix + camel(field.name)
+        if attrs.has(type(value)):
+            yield from flat(value, f"{name}.")
+        else:
+            yield name, list(value) if isinstance(value, tuple) else value
