@@ -86,9 +86,9 @@ async def suggest(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> list
         return []
     if not ls.is_current(snapshot):
         return []
-    edits = to_edits(snapshot, task, proposal)
+    edits = worth_showing(snapshot, task, proposal, settings)
     _remember(ls, snapshot, task, edits)
-    return [Offer(edit, proposal.cost) for edit in edits if is_fit(snapshot, task, edit, settings)]
+    return [Offer(edit, proposal.cost) for edit in edits if respects_deletion(snapshot, task, edit)]
 
 
 def _known(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> list[Offer] | None:
@@ -97,7 +97,7 @@ def _known(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> list[Offer]
         return None
     if rest := ls.suggestions.rest(snapshot.uri, snapshot.text, task.cursor):
         edit = Edit(task.cursor, task.cursor, rest)
-        return [Offer(edit)] if is_fit(snapshot, task, edit, ls.settings.inline, begun=True) else []
+        return [Offer(edit)] if respects_deletion(snapshot, task, edit) else []
     return [] if ls.suggestions.has_none(snapshot.uri, snapshot.text, task.cursor) else None
 
 
@@ -126,7 +126,9 @@ def _ask(ls: RedraftServer, snapshot: Snapshot, task: Complete) -> Job:
 def _begin(
     ls: RedraftServer, snapshot: Snapshot, task: Complete, priority: Priority, deadline_ms: int
 ) -> Job:
-    ls.drop_ahead(snapshot.uri)
+    last = ls.ahead.get(snapshot.uri)
+    if last is not None:
+        ls.worker.stop(last.job)
     job = ls.ask_engine(snapshot, task, priority, deadline_ms, goes_on=True)
     ls.ahead[snapshot.uri] = Ahead(task, snapshot.version, job, is_prepared=priority is Priority.AHEAD)
     loop, keep = asyncio.get_running_loop(), partial(_keep, ls, snapshot, task, ls.settings)
@@ -141,9 +143,9 @@ def _keep(
     if ended.exception() is not None or ls.settings is not settings or snapshot.uri not in ls.documents:
         return
     proposal = ended.result()
-    edits = to_edits(snapshot, task, proposal)
+    edits = worth_showing(snapshot, task, proposal, settings.inline)
     _remember(ls, snapshot, task, edits)
-    if not task.asked and task.replace is None and not edits and proposal.status in ("unchanged", "rejected"):
+    if not task.asked and task.replace is None and not edits and proposal.status != "stopped":
         ls.suggestions.remember_none(snapshot.uri, snapshot.text, task.cursor)
 
 
@@ -161,18 +163,19 @@ def prepare(ls: RedraftServer, snapshot: Snapshot) -> None:
     _begin(ls, snapshot, task, Priority.AHEAD, PATIENCE_MS)
 
 
-def is_fit(
-    snapshot: Snapshot, task: Complete, edit: Edit, settings: InlineSettings, *, begun: bool = False
-) -> bool:
-    """Whether a suggestion may be shown: asked for, or worth taking the eye off the code (which one that was `begun` to
-    be typed has been), and not what the user has just deleted."""
-    if task.asked:
+def respects_deletion(snapshot: Snapshot, task: Complete, edit: Edit) -> bool:
+    """Whether a suggestion was asked for, or is not what the user has just deleted."""
+    if task.asked or not task.manners.respect_deletions or snapshot.deletion is None:
         return True
-    if task.manners.respect_deletions and snapshot.deletion is not None:
-        return not snapshot.deletion.is_undone_by(edit.new, edit.start) and (
-            begun or is_worth_showing(edit, settings)
-        )
-    return begun or is_worth_showing(edit, settings)
+    return not snapshot.deletion.is_undone_by(edit.new, edit.start)
+
+
+def worth_showing(
+    snapshot: Snapshot, task: Complete, proposal: Proposal, settings: InlineSettings
+) -> list[Edit]:
+    """The suggestions of an answer, the best first: all that were asked for, else those that say enough."""
+    edits = to_edits(snapshot, task, proposal)
+    return [edit for edit in edits if task.asked or is_worth_showing(edit, settings)]
 
 
 def is_worth_showing(edit: Edit, settings: InlineSettings) -> bool:

@@ -361,3 +361,13 @@ async def test_no_suggestion_by_itself_in_prose_or_behind_the_last_line(editor):
     assert not (await editor.wait(editor.inline(uri, 10, invoked=False))).items
     assert (await editor.wait(editor.inline(uri, 10))).items
     assert not (await editor.wait(editor.inline(uri, t.Position(99, 0)))).items
+
+
+async def test_a_suggestion_that_says_too_little_is_not_shown_the_second_time_either(editor):
+    await editor.start("serve", "--engine", "fake:completion=)")
+    await editor.ready()
+    uri = editor.open("x = \n")
+    for _ in range(3):
+        assert not (await editor.wait(editor.inline(uri, 4, invoked=False))).items
+    assert (await editor.debug("state")).runs == 1
+    assert (await editor.wait(editor.inline(uri, 4))).items
