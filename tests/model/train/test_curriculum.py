@@ -66,7 +66,10 @@ def test_every_stage_is_trained_and_says_what_it_did(staged: Recipe, trained: Pa
     costs = spent(staged, trained)
     assert [*costs] == ["pretraining", "trajectories", "step-minimisation"]
     assert costs["pretraining"]["steps"] == 4
-    assert all(0 < cost["clean"] <= cost["positions"] for cost in costs.values())
+    for cost in costs.values():  # an update is left out where all samples of a question are equally good
+        assert bool(cost["steps"]) == bool(cost["clean"])
+        assert cost["clean"] <= cost["positions"]
+    assert costs["trajectories"]["steps"] == 2
     orders = [
         json.loads(line) for line in (trained / "trajectories" / "rounds.jsonl").read_text().splitlines()
     ]
