@@ -60,9 +60,13 @@ class PrefixStore:
     that runs the network owns it.
     """
 
-    def __init__(self, new_cache: Callable[[int], KVCache], max_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self, new_cache: Callable[[int], KVCache], max_bytes: int = 64 << 20, grain: int = 1
+    ) -> None:
+        """Prefixes are shared in multiples of `grain` tokens, those that depend on each other; none where it is 0."""
         self._new_cache = new_cache
         self._max_bytes = max_bytes
+        self._grain = grain
         self._entries: list[KVCache] = []
         self.reused_tokens = 0
         self.asked_tokens = 0
@@ -74,6 +78,7 @@ class PrefixStore:
         shared = common_prefix(best.tokens, prompt) if best is not None else 0
         # The last prompt token is always run again: its row's candidates are what decoding starts from.
         shared = min(shared, len(prompt) - 1)
+        shared = shared // self._grain * self._grain if self._grain else 0
         self.asked_tokens += len(prompt)
         if best is not None and shared > 0:
             cache.append(best.tokens[:shared], best.first(shared))

@@ -3,9 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from typing import Literal
 
 SMALL = 8_000_000
 """Weights up to which a network is small: as float32 they take 32 MB, which a processor's caches hold."""
+
+
+@dataclass(frozen=True)
+class Experts:
+    """A mixture of experts in place of the MLP, in all but the first `dense_layers`.
+
+    Each token goes to `per_token` of `count` experts of width `ff`; what they say is summed by their scores, times
+    `scaling`. Where there are several `groups` of experts, only the best `groups_per_token` of them are looked at (by
+    the sum of each group's two best scores). A `shared_ff` above 0 is an MLP that every token takes beside them."""
+
+    count: int
+    per_token: int
+    ff: int
+    shared_ff: int = 0
+    dense_layers: int = 0
+    groups: int = 1
+    groups_per_token: int = 1
+    scaling: float = 1.0
+    scoring: Literal["softmax", "sigmoid"] = "softmax"
+    is_normalised: bool = True
+    """Whether the chosen experts' scores are divided by their sum."""
+    has_bias: bool = False
+    """Whether a bias for each expert is added for choosing alone."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +56,16 @@ class ModelConfig:
     """Whether the embedding is the output head too."""
     embedding_norm: bool = True
     """Whether embedded rows are RMS-normalised before the first layer; Llama's are not."""
+    clean_block: int = 1
+    """How clean tokens see each other: 1 causally, above 1 in blocks of that many positions, each seeing itself and what
+    stands before it, 0 not at all: a network with full attention has no clean tokens, all of them are canvas."""
+    shifted: bool = False
+    """Whether a canvas row says what stands behind it, as in a network that was autoregressive, not in its place."""
+    rotary_size: int = 0
+    """Of each head's numbers how many are turned (0: all)."""
+    rope_scaling: tuple[tuple[str, float], ...] = ()
+    """How rotary frequencies are stretched for long contexts: the scaling's names and numbers (none: not at all)."""
+    experts: Experts | None = None
 
     def __post_init__(self) -> None:
         if self.heads % self.kv_heads:
@@ -62,6 +96,11 @@ class ModelConfig:
         if unknown := sorted(set(data) - known):
             raise ValueError(f"unknown fields in the model's config: {', '.join(unknown)}")
         try:
+            if experts := data.get("experts"):
+                data = {**data, "experts": Experts(**experts)}  # type: ignore[arg-type]
+            if scaling := data.get("rope_scaling"):
+                pairs = tuple((str(k), float(v)) for k, v in scaling)  # type: ignore[attr-defined]
+                data = {**data, "rope_scaling": pairs}
             return cls(**data)  # type: ignore[arg-type]
         except TypeError as error:
             raise ValueError(f"the model's config is incomplete: {error}") from error

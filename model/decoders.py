@@ -33,7 +33,7 @@ Enough = Callable[[Sequence[int]], bool]
 @dataclass(frozen=True)
 class Forward:
     """One sequence's wish for the next step. `wanted` indexes rows of causal and canvas tokens together; `only` are
-    the ids that can be chosen (none: what `allowed` says)."""
+    the ids that can be chosen (none: what `allowed` says); `start` and `keep` are those of a `Pass`."""
 
     kind: PassKind
     causal: Sequence[int]
@@ -42,6 +42,8 @@ class Forward:
     state: Canvas
     allowed: Literal["fill", "edit", "causal"]
     only: Sequence[int] = ()
+    start: int | None = None
+    keep: Sequence[int] = ()
 
 
 Decoder = Generator[Forward, Candidates, Canvas]
@@ -65,6 +67,8 @@ class Job:
     enough: Enough | None = None
     banned: frozenset[int] = frozenset()
     minimum: float = 0.0
+    after: Sequence[int] = ()
+    """What stands behind the hole, for a network that sees it in place."""
 
     @property
     def longest_canvas(self) -> int:

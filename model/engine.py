@@ -78,7 +78,7 @@ class DiffusionEngine:
         # Short blocks are what suits a checkpoint's own way; others decode in blocks of the trained length.
         own = decoding if mode == "diffusion" and fill_policy is None else replace(decoding, fill_block=0)
         self.reader = Reader(tokenizer, backend.config, own)
-        self.store = PrefixStore(backend.new_cache)
+        self.store = PrefixStore(backend.new_cache, grain=backend.config.clean_block)
         self._fill: Policy = fill_policy or Threshold(decoding.tau_mask)
         self._mode: Mode = mode
 

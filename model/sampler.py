@@ -145,7 +145,8 @@ class Run:
         name = f"causal {lane.job.end}" if wish.allowed == "causal" else wish.allowed
         if name not in self._allowed:
             self._allowed[name] = self._backend.allow([lane.job.end])
-        return Pass(lane.cache, wish.causal, wish.canvas, wish.wanted, self._allowed[name])
+        allowed = self._allowed[name]
+        return Pass(lane.cache, wish.causal, wish.canvas, wish.wanted, allowed, wish.start, wish.keep)
 
 
 def capacity(job: Job) -> int:

@@ -49,13 +49,23 @@ class Candidates:
 @dataclass(frozen=True)
 class Pass:
     """One sequence's part of a forward: `causal` tokens are appended to the cache, `canvas` tokens follow them,
-    bidirectional among themselves; `wanted` indexes rows of both together. `allowed_V` is 0 or a large negative."""
+    bidirectional among themselves; `wanted` indexes rows of both together. `allowed_V` is 0 or a large negative.
+
+    `start` is the position of the first row, where that is not the cache's length: a network with full attention
+    caches what stands behind its canvas too. `keep` indexes canvas rows that are appended to the cache as well."""
 
     cache: KVCache
     causal: Sequence[int]
     canvas: Sequence[int]
     wanted: Sequence[int]
     allowed_V: np.ndarray
+    start: int | None = None
+    keep: Sequence[int] = ()
+
+    @property
+    def first(self) -> int:
+        """The position of the first row."""
+        return self.cache.length if self.start is None else self.start
 
     @property
     def rows(self) -> int:
@@ -63,10 +73,11 @@ class Pass:
 
 
 class Backend(ABC):
-    """A loaded network. One thread at a time."""
+    """A loaded network. One thread at a time. No position gets one of the ids `forbidden`."""
 
     config: ModelConfig
     description: str
+    forbidden: Sequence[int] = ()
 
     @abstractmethod
     def new_cache(self, capacity: int) -> KVCache:
@@ -80,6 +91,7 @@ class Backend(ABC):
         """A bias `[V]` under which only text ids and `ids` can be chosen."""
         bias = np.zeros(self.config.vocab, np.float32)
         bias[:FIRST_TEXT_ID] = _NEVER
+        bias[list(self.forbidden)] = _NEVER
         bias[list(ids)] = 0
         return bias
 
@@ -95,7 +107,8 @@ class Layout:
     """A batch of passes as padded arrays. T new rows, P past rows, S = P + T.
 
     `sees_BTS` is True where a row attends to a column: every row sees its sequence's cache, a causal row the
-    causal rows up to itself, a canvas row all causal rows and its canvas; padding sees only itself.
+    causal rows up to itself (or to the end of its block, see `ModelConfig.clean_block`), a canvas row all causal rows
+    and its canvas; padding sees only itself.
     """
 
     ids_BT: np.ndarray
@@ -106,7 +119,7 @@ class Layout:
     past: int
 
 
-def lay_out(passes: Sequence[Pass], past_multiple: int = 1) -> Layout:
+def lay_out(passes: Sequence[Pass], past_multiple: int = 1, clean_block: int = 1) -> Layout:
     """Pad passes to a common shape; `past_multiple` rounds the past's length up, to meet fewer shapes."""
     batch, rows = len(passes), max(p.rows for p in passes)
     past = -(-max(p.cache.length for p in passes) // past_multiple) * past_multiple
@@ -119,10 +132,11 @@ def lay_out(passes: Sequence[Pass], past_multiple: int = 1) -> Layout:
     for b, each in enumerate(passes):
         n, c = each.rows, len(each.causal)
         ids[b, :n] = [*each.causal, *each.canvas]
-        positions[b] = each.cache.length + np.arange(rows)
+        positions[b] = each.first + np.arange(rows)
         is_canvas[b, c:n] = True
         sees[b, :n, : each.cache.length] = True
-        sees[b, :c, past : past + c] |= np.tri(c, dtype=bool)
+        block = positions[b, :c] // clean_block
+        sees[b, :c, past : past + c] |= block[:, None] >= block
         sees[b, c:n, past : past + n] = True
         wanted[b, : len(each.wanted)] = each.wanted
     return Layout(ids, positions, is_canvas, sees, wanted, past)

@@ -79,6 +79,7 @@ class OnnxBackend(Backend):
         )
         ids, logp, entropy, new = (np.asarray(output) for output in outputs)
         for b, each in enumerate(passes):
+            assert not len(each.keep), "only networks with full attention keep canvas rows"
             each.cache.append(each.causal, new[b, ..., : len(each.causal), :])
         return [
             Candidates(ids[b, : len(p.wanted)], logp[b, : len(p.wanted)], entropy[b, : len(p.wanted)])

@@ -10,14 +10,17 @@ import torch
 from kernels.head import head_candidates_reference
 from model.backends.interface import TOP_K, Backend, Candidates, Pass, lay_out
 from model.cache import KVCache
+from model.tokenizer import EOS
 from model.transformer import Transformer, masked
 
 
 class TorchBackend(Backend):
     """Runs a `Transformer`; the cache lives on its device, in its dtype."""
 
-    def __init__(self, network: Transformer) -> None:
+    def __init__(self, network: Transformer, forbidden: Sequence[int] = (), ends: Sequence[int] = ()) -> None:
+        """`ends` are ids that mean `<eos>` too; no other id of `forbidden` is ever chosen."""
         self.network = network.eval().requires_grad_(False)
+        self.forbidden, self._ends = tuple(forbidden), np.array(ends, np.int64)
         self.config = network.config
         weight = network.table.weight
         self.device, self.dtype = weight.device, weight.dtype
@@ -32,7 +35,7 @@ class TorchBackend(Backend):
 
     @torch.inference_mode()
     def forward(self, passes: Sequence[Pass]) -> list[Candidates]:
-        layout = lay_out(passes)
+        layout = lay_out(passes, clean_block=self.config.clean_block)
         c = self.config
         shape = (len(passes), c.layers, 2, c.kv_heads, layout.past, c.head_size)
         past = torch.zeros(shape, dtype=self.dtype, device=self.device)
@@ -46,7 +49,11 @@ class TorchBackend(Backend):
             past,
         )
         for b, each in enumerate(passes):
-            each.cache.append(each.causal, new[b, ..., : len(each.causal), :])
+            c = len(each.causal)
+            each.cache.append(each.causal, new[b, ..., :c, :])
+            if len(each.keep):
+                rows = [c + i for i in each.keep]
+                each.cache.append([each.canvas[i] for i in each.keep], new[b, ..., rows, :])
         return [self._candidates(hidden_BTC[b], p) for b, p in enumerate(passes)]
 
     def _candidates(self, hidden_TC: torch.Tensor, each: Pass) -> Candidates:
@@ -59,7 +66,10 @@ class TorchBackend(Backend):
             self._put(each.allowed_V),
             TOP_K,
         )
-        return Candidates(ids.cpu().numpy(), logp.cpu().numpy(), entropy.cpu().numpy())
+        found = ids.cpu().numpy()
+        if len(self._ends):
+            found = np.where(np.isin(found, self._ends), EOS, found)
+        return Candidates(found, logp.cpu().numpy(), entropy.cpu().numpy())
 
     def _put(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device)
