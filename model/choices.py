@@ -10,7 +10,18 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from model.checkpoint import Decoding
-from model.policies import EntropyBound, Factor, FixedSteps, Policy, Threshold, TokenEditing
+from model.policies import (
+    Credit,
+    Dynamic,
+    EntropyBound,
+    Factor,
+    FixedSteps,
+    Hierarchy,
+    Policy,
+    Scheduled,
+    Threshold,
+    TokenEditing,
+)
 
 Mode = Literal["diffusion", "autoregressive", "speculative", "prompt-lookup"]
 
@@ -28,6 +39,11 @@ def _fixed(steps: float) -> Policy:
     if steps < 1 or steps != int(steps):
         raise ValueError("steps are a whole number from 1 on")
     return FixedSteps(int(steps))
+
+
+def _scheduled(steps: float) -> Policy:
+    _fixed(steps)
+    return Scheduled(int(steps))
 
 
 def _share(make: Callable[..., Policy]) -> Callable[..., Policy]:
@@ -54,6 +70,10 @@ POLICIES: dict[str, Kind] = {
     "factor": Kind(1, "factor:1.0", _positive(Factor)),
     "entropy": Kind(1, "entropy:0.1", _positive(EntropyBound)),
     "token-editing": Kind(2, "token-editing:0.5,0.9", _share(TokenEditing)),
+    "dynamic": Kind(1, "dynamic:0.85", _share(Dynamic)),
+    "hierarchy": Kind(2, "hierarchy:0.9,0.4", _share(Hierarchy)),
+    "credit": Kind(1, "credit:0.9", _share(Credit)),
+    "scheduled": Kind(1, "scheduled:32", _scheduled),
     "one-token": Kind(0, "one-token", lambda: FixedSteps(1 << 30)),
 }
 MODES: dict[str, Mode] = {mode: mode for mode in get_args(Mode) if mode != "diffusion"}

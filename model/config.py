@@ -57,8 +57,8 @@ class ModelConfig:
     embedding_norm: bool = True
     """Whether embedded rows are RMS-normalised before the first layer; Llama's are not."""
     clean_block: int = 1
-    """How clean tokens see each other: 1 causally, above 1 in blocks of that many positions, each seeing itself and what
-    stands before it, 0 not at all: a network with full attention has no clean tokens, all of them are canvas."""
+    """How clean tokens see each other: 1 causally, above 1 in blocks of that many positions, each seeing itself and
+    what stands before it, 0 not at all: a network with full attention has no clean tokens, all of them are canvas."""
     shifted: bool = False
     """Whether a canvas row says what stands behind it, as in a network that was autoregressive, not in its place."""
     rotary_size: int = 0

@@ -19,7 +19,7 @@ from model.cache import KVCache
 from model.canvas import Canvas, before_end
 from model.healing import Lead
 from model.labels import apply_labels
-from model.policies import InsertDelete, Policy, View
+from model.policies import InsertDelete, Policy, View, begun
 from model.tokenizer import EOR, EOS, INS_16, INSERTIONS, MASK
 
 PassKind = Literal["prefill", "denoise", "commit", "verify", "causal"]
@@ -40,7 +40,7 @@ class Forward:
     canvas: Sequence[int]
     wanted: Sequence[int]
     state: Canvas
-    allowed: Literal["fill", "edit", "causal"]
+    allowed: Literal["fill", "edit", "causal", "expand", "indel"]
     only: Sequence[int] = ()
     start: int | None = None
     keep: Sequence[int] = ()
@@ -140,6 +140,7 @@ def _denoise(
     """Steps until no mask is left before the first `<eos>`; `pending` clean tokens go with the first. The `fixed`
     first tokens of the canvas are not changed; `banned` are ids that a position of it does not get."""
     seen = {canvas.ids}
+    policy, opened = begun(policy), canvas.ids.count(MASK)
     while policy.edits_visible or not canvas.is_finished:
         live = min(len(before_end(canvas.ids)) + 1, len(canvas.ids))  # what follows the end cannot matter
         positions = [i for i in range(fixed, live) if policy.edits_visible or canvas.ids[i] == MASK]
@@ -149,7 +150,8 @@ def _denoise(
         pending = ()
         found = without(found, positions, banned)
         worth = _up_to_predicted_end(canvas.ids, positions, found)
-        ids, logp = _committed(canvas.ids, positions[:worth], found.rows(slice(worth)), policy)
+        at = opened, len(seen) - 1
+        ids, logp = committed(canvas.ids, positions[:worth], found.rows(slice(worth)), policy, *at)
         canvas = Canvas(canvas.settled, ids, canvas.logp + logp)
         repeats = canvas.ids in seen  # nothing changed, or a cycle
         if canvas.is_finished and (repeats or len(seen) > 2 * len(canvas.ids)):
@@ -168,13 +170,18 @@ def _up_to_predicted_end(ids: Sequence[int], positions: Sequence[int], found: Ca
     return next(ends, len(positions) - 1) + 1
 
 
-def _committed(
-    ids: Sequence[int], positions: Sequence[int], found: Candidates, policy: Policy
+def committed(
+    ids: Sequence[int],
+    positions: Sequence[int],
+    found: Candidates,
+    policy: Policy,
+    opened: int,
+    step: int = 0,
 ) -> tuple[tuple[int, ...], float]:
     """`ids` with the policy's choice written in (tokens for a fill, labels for an edit), and the choice's
-    log-probability."""
+    log-probability. `opened` and `step` are those of a `View`."""
     current = np.array(ids)[list(positions)]
-    choice = policy(View(np.array(positions), current, found, len(ids)))
+    choice = policy(View(np.array(positions), current, found, opened, step))
     result = list(ids)
     row_of = {position: row for row, position in enumerate(positions)}
     logp = 0.0
@@ -251,7 +258,8 @@ def _edit_rounds(
         # In the last round whatever is still masked is decided by its best label.
         now = policy if round_number < job.rounds else InsertDelete(tau_mask=0.0, tau_edit=1.0)
         first = banned if round_number == 1 else None  # later rounds may have moved the positions
-        labels, logp = _committed(canvas.ids, positions, without(found, positions, first), now)
+        found = without(found, positions, first)
+        labels, logp = committed(canvas.ids, positions, found, now, canvas.ids.count(MASK))
         ids = tuple(apply_labels(labels, canvas.ids))
         if len(ids) > job.longest_canvas:
             break  # the last state that was bearable is the answer

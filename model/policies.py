@@ -6,7 +6,8 @@ Each is a frozen dataclass with the field's name and defaults; calling it maps a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import lru_cache
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -16,12 +17,14 @@ from model.tokenizer import EOR, INSERTIONS, MASK
 
 @dataclass(frozen=True)
 class View:
-    """What a policy sees: R positions of a canvas of `length`, their current ids, and the network's candidates."""
+    """What a policy sees: R positions of a canvas, their current ids, and the network's candidates. `opened` masks
+    there were when the canvas was begun, `step` times a policy has been asked since."""
 
     positions: np.ndarray
     current: np.ndarray
     candidates: Candidates
-    length: int
+    opened: int
+    step: int = 0
 
     @property
     def is_mask(self) -> np.ndarray:
@@ -47,20 +50,30 @@ class Policy(Protocol):
 
 def _most_confident(view: View, count: int) -> Choice:
     """The `count` most confident masked positions; earlier ones first among equals."""
+    return _highest(view, view.candidates.confidence, count)
+
+
+def _highest(view: View, score_R: np.ndarray, count: int) -> Choice:
+    """The `count` masked positions of the highest scores; earlier ones first among equals."""
     masked = np.flatnonzero(view.is_mask)
-    order = masked[np.argsort(-view.candidates.confidence[masked], kind="stable")][:count]
+    order = masked[np.argsort(-score_R[masked], kind="stable")][:count]
     return Choice(view.positions[order], view.candidates.best[order])
 
 
 @dataclass(frozen=True)
 class FixedSteps:
-    """The `length / steps` most confident positions per step (LLaDA's low-confidence remasking)."""
+    """The masks shared out evenly among `steps`, the first ones taking one more where they don't come out even; the
+    most confident first (LLaDA's low-confidence remasking, SDAR's static)."""
 
     steps: int = 8
     edits_visible: bool = field(default=False, init=False)
 
     def __call__(self, view: View) -> Choice:
-        return _most_confident(view, max(1, -(-view.length // self.steps)))
+        return _most_confident(view, self.count(view))
+
+    def count(self, view: View) -> int:
+        base, rest = divmod(view.opened, self.steps)
+        return max(1, base + (view.step < rest))
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,128 @@ class Threshold:
     def __call__(self, view: View) -> Choice:
         sure = int((view.candidates.confidence[view.is_mask] >= self.tau).sum())
         return _most_confident(view, max(1, sure))
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    """All positions with p > tau if they are as many as `FixedSteps` would take, else those (SDAR)."""
+
+    tau: float = 0.85
+    steps: int = 1 << 30
+    edits_visible: bool = field(default=False, init=False)
+
+    def __call__(self, view: View) -> Choice:
+        sure = int((view.candidates.confidence[view.is_mask] > self.tau).sum())
+        return _most_confident(view, max(sure, FixedSteps(self.steps).count(view)))
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """Of each run of masks the most confident one if p > low, all with p > tau, and the surest of all: what is
+    committed together then lies apart (dInfer)."""
+
+    tau: float = 0.9
+    low: float = 0.4
+    edits_visible: bool = field(default=False, init=False)
+
+    def __call__(self, view: View) -> Choice:
+        masked = np.flatnonzero(view.is_mask)
+        confidence = view.candidates.confidence[masked]
+        begins = np.r_[True, np.diff(view.positions[masked]) > 1]
+        run = np.cumsum(begins) - 1
+        top = np.maximum.reduceat(confidence, np.flatnonzero(begins))[run]
+        chosen = ((confidence == top) & (confidence > self.low)) | (confidence > self.tau)
+        chosen[np.argmax(confidence)] = True
+        return Choice(view.positions[masked[chosen]], view.candidates.best[masked[chosen]])
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """As many masks as the time from 1 to `eps` in `steps` equal stretches frees, those first that are least in doubt
+    by `measure`: the best id's probability, its lead over the second, or the entropy (Dream)."""
+
+    steps: int = 32
+    measure: Literal["confidence", "margin", "entropy"] = "entropy"
+    eps: float = 1e-3
+    edits_visible: bool = field(default=False, init=False)
+
+    def __call__(self, view: View) -> Choice:
+        counts = time_schedule(view.opened, self.steps, self.eps)
+        return _highest(view, self._score(view.candidates), counts[min(view.step, len(counts) - 1)])
+
+    def _score(self, found: Candidates) -> np.ndarray:
+        if self.measure == "margin":
+            p = np.exp(found.logp_RK[:, :2])
+            return p[:, 0] - p[:, 1]
+        return found.confidence if self.measure == "confidence" else -found.entropy_R
+
+
+@lru_cache
+def time_schedule(masks: int, steps: int, eps: float) -> tuple[int, ...]:
+    """How many masks each step frees, where it frees any: from time t to s the share 1 - s / t of those left, rounded
+    down, and in the last step all. Steps that would free none are left out, since they change nothing."""
+    time, left, counts = np.linspace(1, eps, steps + 1), masks, list[int]()
+    for i in range(steps):
+        count = int(left * (1 - time[i + 1] / time[i])) if i < steps - 1 else left
+        left -= count
+        counts += [count] if count else []
+    return tuple(counts) or (1,)
+
+
+@dataclass(frozen=True)
+class Credit:
+    """`Threshold` after a bonus for ids that were best before: each step adds p^gamma to the best id's credit at a
+    mask, credits fade by beta, and a score rises by alpha log(1 + credit) (dInfer). Of ids beyond the candidates
+    nothing is known; their credit is not counted."""
+
+    tau: float = 0.9
+    alpha: float = 0.7
+    beta: float = 0.8
+    gamma: float = 0.2
+    edits_visible: bool = field(default=False, init=False)
+
+    def __call__(self, view: View) -> Choice:
+        """The first step of a canvas; `begun` remembers."""
+        return self.begun()(view)
+
+    def begun(self) -> Policy:
+        """The policy for one canvas."""
+        return _Credited(self)
+
+
+class _Credited:
+    """A `Credit` at work on one canvas: the credits of its positions."""
+
+    edits_visible = False
+
+    def __init__(self, rule: Credit) -> None:
+        self._rule = rule
+        self._credits: dict[tuple[int, int], float] = {}
+
+    def __call__(self, view: View) -> Choice:
+        rule, found = self._rule, view.candidates
+        self._credits = {key: rule.beta * credit for key, credit in self._credits.items()}
+        masked = np.flatnonzero(view.is_mask)
+        for row in masked:
+            key = int(view.positions[row]), int(found.best[row])
+            self._credits[key] = self._credits.get(key, 0.0) + float(found.confidence[row]) ** rule.gamma
+        best = [self._best(int(view.positions[row]), found.ids_RK[row], found.logp_RK[row]) for row in masked]
+        p = np.array([p for _, p in best])
+        chosen = p >= min(rule.tau, p.max() - 1e-5)  # so the surest, and what is as sure, always
+        tokens = np.array([token for token, _ in best])
+        return Choice(view.positions[masked[chosen]], tokens[chosen])
+
+    def _best(self, position: int, ids: np.ndarray, logp: np.ndarray) -> tuple[int, float]:
+        """The best id with its credit, and its probability after all credits."""
+        credit = np.array([self._credits.get((position, int(i)), 0.0) for i in ids])
+        weight = np.exp(logp) * (1 + credit) ** self._rule.alpha
+        total = weight.sum() + max(0.0, 1 - np.exp(logp).sum())
+        return int(ids[weight.argmax()]), float(weight.max() / total)
+
+
+def begun(policy: Policy) -> Policy:
+    """The policy for a new canvas: one that remembers starts anew."""
+    return policy.begun() if isinstance(policy, Credit) else policy
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from model.backends.interface import Backend, Candidates, Pass
 from model.cache import KVCache, PrefixStore
 from model.canvas import Canvas, count_text
 from model.decoders import Decoder, Forward, Job
-from model.tokenizer import DEL, EOR, EOS, INSERTIONS
+from model.tokenizer import DEL, EOR, EOS, INS_1, INSERTIONS
 
 Start = Callable[[Job, KVCache], Decoder]
 
@@ -74,6 +74,8 @@ class Run:
         self._allowed = {
             "fill": backend.allow([EOS]),
             "edit": backend.allow([EOR, DEL, *INSERTIONS]),
+            "expand": backend.allow([EOS, INS_1]),
+            "indel": backend.allow([EOS, DEL, INS_1]),
         }
 
     @property
@@ -152,4 +154,4 @@ class Run:
 def capacity(job: Job) -> int:
     """Cache rows that decoding `job` can need: the prompt and every token that is ever committed or drafted."""
     lead = len(job.lead.text) if job.lead is not None else 0  # it may be spelt byte by byte
-    return len(job.prompt) + lead + job.limit + 2 * job.block + len(job.source or ()) + 1
+    return len(job.prompt) + lead + job.limit + 2 * job.block + len(job.source or ()) + len(job.after) + 1

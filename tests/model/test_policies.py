@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,14 +11,19 @@ from hypothesis import strategies as st
 
 from model.backends.interface import TOP_K, Candidates
 from model.policies import (
+    Credit,
+    Dynamic,
     EntropyBound,
     Factor,
     FixedSteps,
+    Hierarchy,
     InsertDelete,
     Policy,
+    Scheduled,
     Threshold,
     TokenEditing,
     View,
+    time_schedule,
 )
 from model.tokenizer import DEL, EOR, FIRST_TEXT_ID, INS_1, INS_2, INS_4, INS_8, INS_16, INSERTIONS, MASK
 
@@ -63,12 +70,19 @@ def masked_confidences(view: View) -> list[float]:
     return sorted(view.candidates.confidence[view.current == MASK].tolist(), reverse=True)
 
 
-@given(views(), st.integers(1, 40))
-def test_fixed_steps_commit_an_equal_share(view: View, steps: int) -> None:
-    share = 1
-    while share * steps < view.length:
-        share += 1
-    assert chosen(FixedSteps(steps), view) == surest(view, share)
+@given(views(), st.integers(1, 40), st.integers(0, 40))
+def test_fixed_steps_commit_equal_shares(view: View, steps: int, step: int) -> None:
+    shares = [len(range(i, view.opened, steps)) for i in range(steps)]  # one after the other, in turns
+    share = shares[step] if step < steps else view.opened // steps
+    assert chosen(FixedSteps(steps), replace(view, step=step)) == surest(view, max(1, share))
+
+
+@given(st.integers(1, 200), st.integers(1, 300), st.sampled_from([1e-3, 0.1, 0.5]))
+def test_a_time_schedule_frees_every_mask_within_its_steps(masks: int, steps: int, eps: float) -> None:
+    counts = time_schedule(masks, steps, eps)
+    assert sum(counts) == masks
+    assert len(counts) <= steps
+    assert min(counts) > 0
 
 
 @given(views(), st.sampled_from(CONFIDENCES))
@@ -109,7 +123,17 @@ def test_token_editing_fills_and_replaces(view: View, tau_mask: float, tau_edit:
 @given(views())
 @pytest.mark.parametrize(
     "policy",
-    [FixedSteps(), Threshold(), Factor(), EntropyBound(), TokenEditing()],
+    [
+        FixedSteps(),
+        Threshold(),
+        Factor(),
+        EntropyBound(),
+        TokenEditing(),
+        Dynamic(),
+        Hierarchy(),
+        Scheduled(),
+        Credit(),
+    ],
     ids=lambda p: type(p).__name__,
 )
 def test_something_is_always_committed_and_never_a_mask(policy: Policy, view: View) -> None:
