@@ -12,6 +12,7 @@ from math import exp
 
 from model.decoders import Enough, Inspect
 from model.editing.edit import Edit, minimal_edits
+from model.editing.fence import at_depth_of, fenced
 from model.editing.line_ends import normalise, restore
 from model.editing.scope import Scope
 from model.editing.source import Span, line_index
@@ -55,6 +56,11 @@ class Writer:
     def _written(self, question: Question, tokens: Sequence[int], is_whole: bool) -> tuple[Edit, ...]:
         text, span = self.request.document.text, question.region.span
         new = self.tokenizer.decode(tokens)
+        if question.asked.is_reply:
+            code = fenced(new)
+            if code is None:
+                return ()
+            new = at_depth_of(code, question.old) if question.old else code.removesuffix("\n")
         if not new.startswith(question.lead_text):
             return ()  # it stopped before the cursor
         new = new.removeprefix(question.lead_text)
@@ -111,7 +117,9 @@ class Writer:
 
     def enough(self, question: Question) -> Enough | None:
         """A function that tells from an answer's tokens whether more of them would be cut off, or only repeat; None for
-        edits."""
+        edits, unless a reply's code block tells it."""
+        if question.asked.is_reply:
+            return lambda tokens: fenced(self.tokenizer.decode(tokens)) is not None
         span = question.region.span
         task = completion_at(self.request.task, span)
         if task is None:
@@ -134,8 +142,8 @@ class Writer:
 
     def inspector(self, question: Question) -> Inspect | None:
         """A function from an answer's tokens to those under new syntax errors; None without a grammar, where the
-        scope keeps them out, and where the answer's places are not the file's."""
-        if self.tree is None or self.scope is not None or question.is_tabbed:
+        scope keeps them out, and where the answer's places are not the file's or it is a reply."""
+        if self.tree is None or self.scope is not None or question.is_tabbed or question.asked.is_reply:
             return None
 
         def inspect(tokens: Sequence[int]) -> Sequence[int]:

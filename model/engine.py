@@ -15,15 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from model.alternatives import Alternatives
 from model.answers import Writer, confidence
+from model.asking import Native
 from model.backends.interface import TOP_K, Backend
-from model.backends.load import load_backend
 from model.cache import PrefixStore
 from model.causal import autoregress, look_up, speculate
-from model.checkpoint import EMBEDDED, Decoding, Instruction, ModelError, open_checkpoint
+from model.checkpoint import Decoding, Instruction, ModelError
 from model.choices import Mode, style
 from model.decoders import Job, edit, fill
 from model.editing.edit import Edit
@@ -31,6 +30,7 @@ from model.editing.region import EditRegion
 from model.editing.scope import Scope
 from model.editing.syntax import try_parse
 from model.editing.tabs import tabbed_pieces
+from model.guest import Guest
 from model.notes import parts, remaining_errors, unreadable
 from model.passes import Passes
 from model.policies import InsertDelete, Policy, Threshold
@@ -54,7 +54,7 @@ from model.sampler import Start
 from model.tokenizer import EOS, Tokenizer
 from model.watch import Watcher
 
-__all__ = ["DiffusionEngine", "EngineRun", "Mode", "ModelError", "load_engine"]
+__all__ = ["DiffusionEngine", "EngineRun", "Mode", "ModelError"]
 
 _CAUSAL: dict[Mode, Start] = {
     "autoregressive": autoregress,
@@ -73,13 +73,15 @@ class DiffusionEngine:
         decoding: Decoding,
         mode: Mode = "diffusion",
         fill_policy: Policy | None = None,
+        guest: Guest | None = None,
     ) -> None:
         self.backend = backend
+        self.guest = guest
         # Short blocks are what suits a checkpoint's own way; others decode in blocks of the trained length.
         own = decoding if mode == "diffusion" and fill_policy is None else replace(decoding, fill_block=0)
-        self.reader = Reader(tokenizer, backend.config, own)
+        self.reader = Reader(tokenizer, backend.config, own, guest.asking if guest else Native(tokenizer))
         self.store = PrefixStore(backend.new_cache, grain=backend.config.clean_block)
-        self._fill: Policy = fill_policy or Threshold(decoding.tau_mask)
+        self._fill = fill_policy
         self._mode: Mode = mode
 
     @property
@@ -94,9 +96,14 @@ class DiffusionEngine:
         """An engine around the same network that decodes by a named policy (`model/choices.py`), for changes of code
         where `edits`; raises ValueError where there is none. Its cache is its own and empty: runs that are compared
         must not find each other's prompts encoded."""
-        reader = self.reader
-        chosen = style(policy, reader.decoding, edits)
-        return DiffusionEngine(self.backend, reader.tokenizer, chosen.decoding, chosen.mode, chosen.fill)
+        reader, guest = self.reader, self.guest
+        # Other people's networks write changes as they write anything else.
+        chosen = style(policy, reader.decoding, edits and guest is None)
+        if guest is not None:
+            guest.check(policy, chosen, self.backend.config)
+        return DiffusionEngine(
+            self.backend, reader.tokenizer, chosen.decoding, chosen.mode, chosen.fill, guest
+        )
 
     def start(self, request: Request) -> Run:
         """Begin a request; the network has not run yet. Raises ValueError where its policy is unknown."""
@@ -107,7 +114,12 @@ class DiffusionEngine:
         if (scope := self.scope(request)) is not None:
             return Passes(partial(EngineRun, self, scope=scope), request)
         task = request.task
-        if isinstance(task, Complete) and task.candidates > 1 and self._mode not in _CAUSAL:
+        if (
+            isinstance(task, Complete)
+            and task.candidates > 1
+            and self._mode not in _CAUSAL
+            and not self.guest
+        ):
             count = min(task.candidates, TOP_K)
             return Alternatives(lambda banned: EngineRun(self, request, banned=banned), count, TOP_K)
         return EngineRun(self, request)
@@ -132,9 +144,11 @@ class DiffusionEngine:
         """How to answer a task in this engine's mode."""
         if self._mode in _CAUSAL:
             return _CAUSAL[self._mode]
-        if is_fill(task):
-            return partial(fill, policy=self._fill)
+        if self.guest is not None:
+            return self.guest.decoder(self._fill)
         decoding = self.reader.decoding
+        if is_fill(task):
+            return partial(fill, policy=self._fill or Threshold(decoding.tau_mask))
         if isinstance(task, Fix):
             tau = decoding.tau_edit
         else:
@@ -294,26 +308,3 @@ def _with_tabs(frame: Frame) -> Frame:
         frame,
         cells=tuple(replace(cell, text=text) for cell, text in zip(frame.cells, texts, strict=True)),
     )
-
-
-def load_engine(
-    model: str | None = None,
-    backend: str = "auto",
-    device: str = "auto",
-    threads: int | None = None,
-    progress: Callable[[str, float], None] | None = None,
-    mode: Mode = "diffusion",
-) -> DiffusionEngine:
-    """Load a checkpoint folder (None: the embedded one); raises ModelError with what to do.
-
-    `backend` is `onnx` (CPU, the default), `torch` (for a GPU, needs an extra), or `auto`: torch only where a
-    GPU is asked for. `progress` hears what is being done and the share that is done.
-    """
-    tell = progress or (lambda message, share: None)
-    tell("reading the model", 0.1)
-    checkpoint = open_checkpoint(Path(model).expanduser() if model else EMBEDDED)
-    tokenizer = checkpoint.tokenizer()
-    tell("loading the network", 0.4)
-    network = load_backend(checkpoint, backend, device, threads)
-    tell("ready", 1.0)
-    return DiffusionEngine(network, tokenizer, checkpoint.decoding, mode)

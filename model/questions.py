@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from model import prompt
+from model.asking import MAX_WORDS, Around, Asked, Asking
 from model.checkpoint import Decoding, Instruction
 from model.config import ModelConfig
 from model.decoders import Enough, Inspect, Job
@@ -28,12 +28,8 @@ from model.request import Complete, Document, Fill, Fix, Refactor, Request, comp
 from model.tokenizer import EOR, EOS, Tokenizer
 
 _MAX_PIECES = 400
-_MAX_WORDS = 64
-"""Tokens of an instruction or a diagnostic's message."""
 _LISTED = 6
 """Refactorings that a message names."""
-_CONTROLS = 24
-"""Room for a prompt's control tokens and the masks of one label."""
 _HAS_CODE = re.compile(r"\w")
 
 
@@ -47,8 +43,7 @@ class Question:
 
     region: EditRegion
     old: str
-    prompt: list[int]
-    source: list[int] | None
+    asked: Asked
     limit: int
     lead: Lead | None = None
     """What a fill's answer begins with though it stands before the hole (`model/healing.py`)."""
@@ -56,6 +51,11 @@ class Question:
     """Whether tabs were written as spaces (`model/editing/tabs.py`)."""
     typed: int = 0
     """Characters that will stand before the answer and are not in the document: of a selected item."""
+
+    @property
+    def source(self) -> Sequence[int] | None:
+        """Where an edit starts from."""
+        return self.asked.source
 
     @property
     def begins(self) -> int:
@@ -81,7 +81,7 @@ class Question:
     ) -> Job:
         end = EOS if self.source is None else EOR
         return Job(
-            self.prompt,
+            self.asked.prompt,
             self.source,
             self.limit,
             block,
@@ -91,6 +91,7 @@ class Question:
             enough=enough,
             banned=banned,
             minimum=minimum,
+            after=self.asked.after,
         )
 
 
@@ -101,6 +102,7 @@ class Reader:
     tokenizer: Tokenizer
     config: ModelConfig
     decoding: Decoding
+    asking: Asking
 
     @property
     def block(self) -> int:
@@ -115,6 +117,8 @@ class Reader:
         if isinstance(task, Complete):
             cursor = min(max(0, task.cursor), len(document.text))
             return [EditRegion(task.replace or Span(cursor, cursor), "hole")]
+        if self.asking.cannot_edit:
+            raise DeclinedError(self.asking.cannot_edit)
         if isinstance(task, Refactor):
             found = self._refactored(document, task, tree)
         else:
@@ -142,11 +146,11 @@ class Reader:
     def _refactored(self, document: Document, task: Refactor, tree: SyntaxTree | None) -> list[EditRegion]:
         words = (
             self.tokenizer.count(task.instruction)
-            if len(task.instruction) < 16 * _MAX_WORDS
-            else _MAX_WORDS + 1
+            if len(task.instruction) < 16 * MAX_WORDS
+            else MAX_WORDS + 1
         )
-        if words > _MAX_WORDS:
-            raise DeclinedError(f"the instruction is longer than {_MAX_WORDS} tokens; say it in fewer words")
+        if words > MAX_WORDS:
+            raise DeclinedError(f"the instruction is longer than {MAX_WORDS} tokens; say it in fewer words")
         known = self.known(task.instruction)
         if self.decoding.instructions and known is None:
             raise DeclinedError(f"this model knows only these refactorings: {self._listed()}")
@@ -220,31 +224,37 @@ class Reader:
         is_open = not before.strip() or opens_block(before, request.document.language)
         many = task.multiline and (is_open or not task.manners.blocks_only)
         limit = self.decoding.fill_limit if many else min(self.decoding.fill_limit, self.config.block)
-        room = self.config.context - limit - self.config.block - _CONTROLS
-        word = word_at_end(before)
+        room = self.config.context - limit - self.config.block - self.asking.overhead
+        word = word_at_end(before) if self.asking.spells_words else ""
         view, around = self._context(request, region, tree, room, 1.0, task.start_with, word)
-        ids = prompt.fill_prompt(around, self.tokenizer.encode(view.rest.of(text)))
+        asked = self.asking.fill(replace(around, rest=view.rest.of(text)))
         lead = Lead(self.tokenizer, word.encode())
-        return Question(region, "", ids, None, limit, lead, typed=len(task.start_with))
+        return Question(region, "", asked, self._limit(limit, asked), lead, typed=len(task.start_with))
+
+    def _limit(self, limit: int, asked: Asked) -> int:
+        """Tokens of an answer; a reply's code stands among words."""
+        return limit + (self.asking.overhead if asked.is_reply else 0)
 
     def _edit(
         self, request: Request, task: Fix | Refactor, region: EditRegion, tree: SyntaxTree | None
     ) -> Question | None:
-        encode = self.tokenizer.encode
         old = normalise(region.span.of(request.document.text))
         if len(old) > 16 * self.config.region_limit or not self.tokenizer.can_represent(old):
             return None
         tabs = is_tabbed(old)
-        source = encode(spaced(old) if tabs else old)
-        limit = len(source) + self.config.block
-        words = encode(normalise(task.message if isinstance(task, Fix) else task.instruction))[:_MAX_WORDS]
+        written = spaced(old) if tabs else old
+        size = self.tokenizer.count(written)
+        limit = size + self.config.block
+        words = normalise(task.message if isinstance(task, Fix) else task.instruction)
+        taken = min(self.tokenizer.count(words), MAX_WORDS) + self.asking.overhead
         # The region stands in the prompt and once more, with room to grow, in the canvas.
-        room = self.config.context - 2 * len(source) - limit - len(words) - _CONTROLS
-        if not source or len(source) > self.config.region_limit or room < 0:
+        room = self.config.context - 2 * size - limit - taken
+        if not size or size > self.config.region_limit or room < 0:
             return None
         _, around = self._context(request, region, tree, room, 0.5, tabs=tabs)
-        write = prompt.fix_prompt if isinstance(task, Fix) else prompt.refactor_prompt
-        return Question(region, old, write(around, source, words), source, limit, is_tabbed=tabs)
+        write = self.asking.fix if isinstance(task, Fix) else self.asking.refactor
+        asked = write(around, written, words)
+        return Question(region, old, asked, self._limit(limit, asked), is_tabbed=tabs)
 
     def _context(
         self,
@@ -256,23 +266,24 @@ class Reader:
         typed: str = "",
         word: str = "",
         tabs: bool = False,
-    ) -> tuple[Window, prompt.Context]:
+    ) -> tuple[Window, Around]:
         """What surrounds a region, `typed` before it and without the `word` that this ends with: `share` of the
         checkpoint's budgets, less where `room` is less."""
-        text, encode, decoding = request.document.text, self.tokenizer.encode, self.decoding
+        text, decoding = request.document.text, self.decoding
         wanted = share * (decoding.prefix + decoding.suffix) + 2 * decoding.sections
         scale = min(1.0, room / wanted) if wanted else 0.0
         prefix, suffix = int(share * scale * decoding.prefix), int(share * scale * decoding.suffix)
         view = window(text, region.span, self.tokenizer.count, prefix, suffix)
-        around = Surroundings(request.document.path, [(s.path, s.text) for s in request.snippets])
+        others = Surroundings(request.document.path, [(s.path, s.text) for s in request.snippets])
         budget = int(scale * decoding.sections)
         budgets = Budgets(imports=budget, snippets=budget, diagnostics=0)
-        extra = sections(text, view, self.tokenizer.count, around, tree, budgets) if budget else ()
+        extra = sections(text, view, self.tokenizer.count, others, tree, budgets) if budget else ()
         written: Callable[[str], str] = spaced if tabs else str
-        return view, prompt.Context(
-            prefix=encode(written(normalise(view.prefix.of(text) + typed).removesuffix(word))),
-            suffix=encode(written(normalise(view.suffix.of(text)))),
-            sections=tuple(encode(normalise(s.text)) for s in extra),
+        return view, Around(
+            prefix=written(normalise(view.prefix.of(text) + typed).removesuffix(word)),
+            suffix=written(normalise(view.suffix.of(text))),
+            sections=tuple(normalise(s.text) for s in extra),
+            path=request.document.path,
         )
 
     @property

@@ -108,7 +108,7 @@ def test_the_onnx_back_end_answers_without_torch(tmp_path: Path) -> None:
 import sys
 sys.modules["torch"] = None  # any import of it raises
 sys.modules["onnx"] = None
-from model.engine import load_engine
+from model.loading import load_engine
 from model.request import Complete, Document, Fix, Request
 from model.editing.source import Span
 engine = load_engine(sys.argv[1])

@@ -65,7 +65,7 @@ def load(arguments: argparse.Namespace) -> Engine:
 
 
 def _load(options: EngineOptions, report: Report) -> Engine:
-    from model.engine import load_engine
+    from model.loading import load_engine
 
     return load_engine(
         model=options.model or None,

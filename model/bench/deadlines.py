@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 
 from model.bench.requests import Place, places
-from model.engine import DiffusionEngine, load_engine
+from model.engine import DiffusionEngine
+from model.loading import load_engine
 from model.request import Document, Proposal, Request
 
 DEADLINES = (10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000)

@@ -11,7 +11,8 @@ from statistics import median, quantiles
 
 from model.bench.requests import Place, sources
 from model.editing.syntax import try_parse
-from model.engine import DiffusionEngine, load_engine
+from model.engine import DiffusionEngine
+from model.loading import load_engine
 from model.request import Request
 
 _LENGTHS = (100, 1_000, 5_000)

@@ -10,7 +10,8 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from model.editing.source import Span
-from model.engine import DiffusionEngine, Mode, load_engine
+from model.engine import DiffusionEngine, Mode
+from model.loading import load_engine
 from model.request import Complete, Document, Fix, Refactor, Request, Task
 
 

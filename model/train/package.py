@@ -13,13 +13,14 @@ from safetensors.torch import save_file
 from model.backends.load_torch import load_torch
 from model.backends.onnx import OnnxBackend
 from model.checkpoint import Decoding, open_checkpoint, write_config
-from model.engine import DiffusionEngine, load_engine
+from model.engine import DiffusionEngine
 from model.eval.agreement import agreement
 from model.eval.benchmark import scores
 from model.eval.cases import broken_functions
 from model.eval.corpus import HOLES, Draw, cases, changes, groups, solve
 from model.eval.holes import completions
 from model.export import export_onnx
+from model.loading import load_engine
 from model.quantize import quantize
 from model.tokenizer import Tokenizer
 from model.train.calibrate import calibrate

@@ -9,9 +9,9 @@ from lsp_server.tour import tour
 from model.editing.edit import apply
 from model.editing.source import Span
 from model.editing.syntax import parse
-from model.engine import load_engine
 from model.eval.cases import broken_functions, intact_functions
 from model.eval.holes import completions
+from model.loading import load_engine
 from model.request import Complete, Document, Fix, Refactor, Request
 from model.train.corpus import SourceFile
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from model.asking import Native
 from model.checkpoint import Decoding
 from model.config import ModelConfig
 from model.editing.edit import apply
@@ -51,7 +52,7 @@ class Built:
 
         backend = self.oracle(config or self.config, answer, **oracle)
         engine = DiffusionEngine(backend, self.tokenizer, decoding, mode)
-        engine.reader = Noting(self.tokenizer, backend.config, decoding, leads)
+        engine.reader = Noting(self.tokenizer, backend.config, decoding, Native(self.tokenizer), leads)
         return engine
 
 
@@ -66,7 +67,7 @@ class Noting(Reader):
     ) -> Question | None:
         found = super().question(request, region, tree)
         if found is not None:
-            self.leads[tuple(found.prompt)] = found.lead_text
+            self.leads[tuple(found.asked.prompt)] = found.lead_text
         return found
 
 

@@ -12,7 +12,7 @@ from model.bench.positions import measure_positions
 from model.bench.replay import Question, replay, summary
 from model.bench.requests import places
 from model.bench.typist import Session, Typist, read_sessions
-from model.engine import load_engine
+from model.loading import load_engine
 from model.request import Document, Proposal, Refactor, Request
 
 

@@ -15,8 +15,8 @@ from model.backends.load import load_backend
 from model.backends.load_torch import load_torch
 from model.checkpoint import Decoding, ModelError, open_checkpoint, write_config
 from model.config import ModelConfig
-from model.engine import load_engine
 from model.export import export_onnx
+from model.loading import load_engine
 from model.quantize import quantize
 from model.request import Complete, Document, Request
 from model.tokenizer import Tokenizer

@@ -59,7 +59,7 @@ def test_a_prompt_ends_before_the_word(built: Built, tokenizer: Tokenizer) -> No
     request = Request(Document("x = 1\nretu\n", "python"), Complete(10, asked=True))
     question = engine.reader.question(request, region, None)
     assert question is not None
-    assert tokenizer.decode(question.prompt) == "x = 1\n"
+    assert tokenizer.decode(question.asked.prompt) == "x = 1\n"
     assert question.lead_text == "retu"
     assert (question.begins, question.shown) == (6, Span(6, 10))
 

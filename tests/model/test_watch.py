@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from model.canvas import Canvas
 from model.editing.edit import apply
 from model.editing.source import Span
-from model.engine import DiffusionEngine, load_engine
+from model.engine import DiffusionEngine
 from model.labels import apply_labels
+from model.loading import load_engine
 from model.request import Cell, Complete, Document, Fill, Fix, Frame, Proposal, Refactor, Request
 from model.tokenizer import DEL, EOR, FIRST_TEXT_ID, INS_2, MASK, Tokenizer
 from model.watch import Watcher, _state

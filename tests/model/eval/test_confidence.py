@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.engine import load_engine
 from model.eval.cases import Case
 from model.eval.confidence import Outcome, draw, outcomes, reliability
+from model.loading import load_engine
 from model.request import Complete, Document, Request
 
 MADE = st.builds(Outcome, st.floats(0, 1), st.booleans(), st.booleans())

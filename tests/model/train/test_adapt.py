@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from model.config import ModelConfig
-from model.engine import load_engine
+from model.loading import load_engine
 from model.losses import RowBatch, tri_mode_loss
 from model.request import Complete, Document, Request
 from model.tokenizer import FIRST_TEXT_ID, Tokenizer

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from model.editing.source import Span
-from model.engine import load_engine
 from model.eval.main import main as evaluate
+from model.loading import load_engine
 from model.request import Complete, Document, Fix, Request
 from model.train.corpus import SourceFile, calibration_and_report
 from model.train.gather import build_corpus

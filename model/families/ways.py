@@ -1,0 +1,79 @@
+"""How other people's checkpoints decode: which loop, by which policy, with the published defaults.
+
+All decide by the best ids: the published temperatures are not used, since an editor's suggestion must not change from
+one request to the next. Knows decoders and policies, no weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from model.blockwise import Grid, blockwise
+from model.cache import KVCache
+from model.causal import speculate
+from model.config import ModelConfig
+from model.decoders import Decoder, Job, fill
+from model.indel import Joint, by_insertion_and_deletion
+from model.infill import Whole, expanding, in_place, of_unknown_length
+from model.policies import Dynamic, FixedSteps, Policy, Scheduled, Threshold, TokenEditing
+from model.sampler import Start
+
+Values = Mapping[str, float | str]
+"""Published defaults by name (`Family.decoding`)."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """`start` decodes as published; `by` decodes by another policy, where a family's loop takes one."""
+
+    start: Start
+    by: Callable[[Policy], Start] | None = None
+
+
+def way_of(config: ModelConfig, values: Values, marks: Mapping[str, int]) -> Way:
+    """Of a network with those ways to see, defaults, and ids with a meaning of their own."""
+    if "expand" in marks:
+        return Way(partial(expanding, opened=int(values.get("first_masks", 4))))
+    if config.clean_block == 0:
+        whole = Whole(int(values.get("block", 32)), shifted=config.shifted)
+        return _taking(_policy(values), lambda policy: partial(_infilled, policy=policy, whole=whole))
+    if config.clean_block == 1:
+        return Way(speculate, lambda policy: partial(fill, policy=policy))
+    grid = Grid(config.clean_block, int(values.get("sub_block", 0)), config.shifted)
+    if "delete" in marks:
+        joint = Joint(float(values["fast_threshold"]), float(values["fast_edit_threshold"]))
+        return Way(partial(by_insertion_and_deletion, joint=joint, grid=grid))
+    return _taking(_policy(values), lambda policy: partial(blockwise, policy=policy, grid=grid))
+
+
+def _taking(policy: Policy, by: Callable[[Policy], Start]) -> Way:
+    return Way(by(policy), by)
+
+
+def _infilled(job: Job, cache: KVCache, policy: Policy, whole: Whole) -> Decoder:
+    """In place where something follows, its length found first; else as many masks as the answer may have."""
+    decode = of_unknown_length if job.after else in_place
+    return (yield from decode(job, cache, policy, whole))
+
+
+def _policy(values: Values) -> Policy:
+    """The published policy; raises ValueError where the name is unknown."""
+    name = values["policy"]
+    if name == "threshold":
+        return Threshold(float(values["threshold"]))
+    if name == "dynamic":
+        return Dynamic(float(values["threshold"]))
+    if name == "entropy":
+        return Scheduled(int(values.get("steps", 512)))
+    if name == "fixed":
+        return FixedSteps(int(values["steps"]))
+    if name == "editing":
+        return TokenEditing(float(values["threshold"]), float(values["edit_threshold"]))
+    raise ValueError(f"unknown policy {name!r}")
+
+
+def published(values: Values) -> str:
+    """The defaults, for people."""
+    return ", ".join(f"{name} {value}" for name, value in values.items() if name != "temperature")

@@ -1,0 +1,41 @@
+"""Code out of replies."""
+
+from __future__ import annotations
+
+import pytest
+
+from model.editing.fence import at_depth_of, fenced
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        ("```python\nx = 1\n```", "x = 1\n"),
+        ("Here it is:\n\n```\nx = 1\ny = 2\n```\nThat is all.", "x = 1\ny = 2\n"),
+        ("````md\n```\nx\n```\n````", "```\nx\n```\n"),
+        ("~~~\nx\n~~~", "x\n"),
+        ("```\nfirst\n```\n```\nsecond\n```", "first\n"),
+        ("  ```py\n  x\n  ```", "  x\n"),
+        ("```python\nx = 1\n", None),
+        ("x = 1", None),
+        ("", None),
+        ("```x = 1```", None),
+    ],
+)
+def test_the_first_closed_block_is_the_code(reply: str, code: str | None) -> None:
+    assert fenced(reply) == code
+
+
+@pytest.mark.parametrize(
+    ("code", "original", "expected"),
+    [
+        ("def f():\n    return 1\n", "    def f():\n        retrun 1\n", "    def f():\n        return 1\n"),
+        ("        x\n", "    y\n", "    x\n"),
+        ("\n\nx\n\n", "y", "x"),
+        ("x\n\ny\n", "\ta\n", "\tx\n\n\ty\n"),
+        ("\tx\n", "    y\n", "\tx\n"),
+        ("x", "y\n\n", "x\n\n"),
+    ],
+)
+def test_code_stands_at_the_depth_of_what_it_replaces(code: str, original: str, expected: str) -> None:
+    assert at_depth_of(code, original) == expected
