@@ -7,7 +7,7 @@ are read) and their fusions. Shape suffixes: R rows whose candidates are wanted,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ from model.tokenizer import FIRST_TEXT_ID
 TOP_K = 8
 _NEVER = -1e30
 """Added to the score of a forbidden id: finite, so that int8 graphs and entropies stay free of NaN."""
+
+
+class BackendError(RuntimeError):
+    """A forward cannot be run; the message says why and what to do. The back end can be used again."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,9 @@ class Backend(ABC):
     @abstractmethod
     def forward(self, passes: Sequence[Pass]) -> list[Candidates]:
         """Run all passes as one batch; each pass's causal tokens are in its cache afterwards."""
+
+    def on_pressure(self, relieve: Callable[[], None]) -> None:
+        """`relieve` is called where memory runs out: it gives up what can be computed again."""
 
     def allow(self, ids: Sequence[int]) -> np.ndarray:
         """A bias `[V]` under which only text ids and `ids` can be chosen."""
