@@ -14,6 +14,7 @@ import torch
 
 from kernels import dispatch
 from kernels.attention import cached_attention
+from kernels.gemm import int8_linear
 from kernels.head import best_candidate
 from kernels.mlp import silu_gate
 from kernels.norm import add_rms_norm
@@ -37,6 +38,9 @@ OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
     "norm-alone": lambda dtype: add_rms_norm(torch.zeros(1, 160, dtype=dtype), None, torch.ones(160)),
     "rope": lambda dtype: rope(dtype, d=128, f=64, weight=torch.ones(128)),
     "rope-partial": lambda dtype: rope(dtype, d=96, f=24, weight=None),
+    "gemm": lambda dtype: int8_linear(
+        torch.zeros(32, 4096, dtype=dtype), torch.zeros(999, 4096, dtype=torch.int8), torch.ones(999)
+    ),
     "mlp": lambda dtype: silu_gate(torch.zeros(32, 2816, dtype=dtype)),
 }
 
