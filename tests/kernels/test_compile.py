@@ -14,10 +14,11 @@ import torch
 
 from kernels import dispatch
 from kernels.attention import cached_attention
-from kernels.gemm import int8_linear
+from kernels.gemm import fp8_linear, int4_linear, int8_linear
 from kernels.head import best_candidate
 from kernels.mlp import silu_gate
 from kernels.norm import add_rms_norm
+from kernels.pack import quantize_int4
 from kernels.rope import rotate_and_store
 
 SHARED_MEMORY = 227 * 1024
@@ -38,8 +39,17 @@ OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
     "norm-alone": lambda dtype: add_rms_norm(torch.zeros(1, 160, dtype=dtype), None, torch.ones(160)),
     "rope": lambda dtype: rope(dtype, d=128, f=64, weight=torch.ones(128)),
     "rope-partial": lambda dtype: rope(dtype, d=96, f=24, weight=None),
-    "gemm": lambda dtype: int8_linear(
+    "gemm-int8": lambda dtype: int8_linear(
         torch.zeros(32, 4096, dtype=dtype), torch.zeros(999, 4096, dtype=torch.int8), torch.ones(999)
+    ),
+    "gemm-fp8": lambda dtype: fp8_linear(
+        torch.zeros(3, 200, dtype=dtype), torch.zeros(99, 200, dtype=torch.float8_e4m3fn), torch.ones(99)
+    ),
+    "gemm-int4": lambda dtype: int4_linear(
+        torch.zeros(32, 4096, dtype=dtype), quantize_int4(torch.zeros(999, 4096))
+    ),
+    "gemm-int4-small-groups": lambda dtype: int4_linear(
+        torch.zeros(3, 200, dtype=dtype), quantize_int4(torch.zeros(99, 200), 32, symmetric=True)
     ),
     "mlp": lambda dtype: silu_gate(torch.zeros(32, 2816, dtype=dtype)),
 }
