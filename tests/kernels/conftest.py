@@ -1,8 +1,8 @@
 """Where the kernels' tests run: compiled on a GPU, or interpreted on the CPU under TRITON_INTERPRET=1.
 
 Triton decides between the two when a kernel is defined, for the whole process. So that other tests in it are not
-interpreted too, tests that take `device` skip in an ordinary run without a GPU; test_interpreter.py runs them again,
-file by file, in processes with TRITON_INTERPRET=1.
+interpreted too, tests that take `device` skip in an ordinary run without a GPU; test_interpreter.py runs them in a
+process with TRITON_INTERPRET=1, and so can you: `TRITON_INTERPRET=1 pytest tests/kernels/test_norm.py`.
 """
 
 from __future__ import annotations
