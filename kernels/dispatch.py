@@ -95,6 +95,12 @@ def require_shape(name: str, tensor: torch.Tensor, shape: Sequence[int]) -> None
         raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {tuple(shape)}")
 
 
+def fp8_obstacle(device: torch.device) -> str | None:
+    """Why Triton cannot compile FP8 (e4m3) for this device, if so: it takes compute capability 8.9."""
+    old = device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 9)
+    return "the GPU has no FP8" if old else None
+
+
 def power_of_two(size: int, least: int = 1) -> int:
     """The least power of two that is at least `size` and `least`: what `tl.arange` takes."""
     return max(least, 1 << max(0, size - 1).bit_length())
@@ -112,3 +118,20 @@ def dot(a, b):
         a = a.to(tl.float32)
         b = b.to(tl.float32)
     return tl.dot(a, b, input_precision="ieee")
+
+
+@jit
+def to_e4m3(x):
+    """For kernels: float32 numbers of at most 448 as FP8, rounded to nearest, halves to even."""
+    if _WIDEN:
+        # The interpreter loses the carry of a mantissa that rounds up to two: round to e4m3's steps beforehand.
+        power = (x.to(tl.int32, bitcast=True) & 0x7F800000).to(tl.float32, bitcast=True)
+        x = round_to_even(x * (8 / tl.maximum(power, 0.015625))) * (tl.maximum(power, 0.015625) / 8)
+    return x.to(tl.float8e4nv)
+
+
+@jit
+def round_to_even(x):
+    """For kernels: the nearest whole number, halves to even, of float32 numbers below 2^22: beyond 1.5 * 2^23 a
+    float32 has no fraction left."""
+    return (x + 12582912.0) - 12582912.0

@@ -83,8 +83,7 @@ def fp8_linear(
     capability 8.9) the reference runs."""
     kind = weight_OI.dtype
     require(kind == torch.float8_e4m3fn, f"the weight must be torch.float8_e4m3fn, not {kind}")
-    old = x.is_cuda and torch.cuda.get_device_capability(x.device) < (8, 9)
-    return _scaled_linear(x, weight_OI, scale_O, splits, backend, "the GPU has no FP8" if old else None)
+    return _scaled_linear(x, weight_OI, scale_O, splits, backend, dispatch.fp8_obstacle(x.device))
 
 
 def int4_linear(

@@ -17,7 +17,7 @@ from kernels.attention import cached_attention
 from kernels.gemm import fp8_linear, int4_linear, int8_linear
 from kernels.head import best_candidate
 from kernels.mlp import silu_gate
-from kernels.norm import add_rms_norm
+from kernels.norm import add_rms_norm, add_rms_norm_quantized
 from kernels.pack import quantize_int4
 from kernels.rope import rotate_and_store
 
@@ -37,6 +37,10 @@ OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
     ),
     "norm": lambda dtype: add_rms_norm(*torch.zeros(2, 4, 4096, dtype=dtype), torch.ones(4096)),
     "norm-alone": lambda dtype: add_rms_norm(torch.zeros(1, 160, dtype=dtype), None, torch.ones(160)),
+    "norm-fp8": lambda dtype: add_rms_norm_quantized(*torch.zeros(2, 4, 4096, dtype=dtype), torch.ones(4096)),
+    "norm-int8": lambda dtype: add_rms_norm_quantized(
+        torch.zeros(1, 160, dtype=dtype), None, torch.ones(160), kind=torch.int8
+    ),
     "rope": lambda dtype: rope(dtype, d=128, f=64, weight=torch.ones(128)),
     "rope-partial": lambda dtype: rope(dtype, d=96, f=24, weight=None),
     "gemm-int8": lambda dtype: int8_linear(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kernels import dispatch
+from kernels.dispatch import constexpr, jit, round_to_even, tl, to_e4m3
 
 
 def test_an_unknown_back_end_is_refused() -> None:
@@ -66,3 +67,23 @@ def test_a_parameter_without_gradients_being_made_is_no_hindrance(monkeypatch) -
 )
 def test_powers_of_two(size: int, least: int, found: int) -> None:
     assert dispatch.power_of_two(size, least) == found
+
+
+@jit
+def _round_kernel(x, fp8, whole, N, BLOCK: constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    x_N = tl.load(x + at, mask=at < N, other=0.0)
+    tl.store(fp8 + at, to_e4m3(x_N), mask=at < N)
+    tl.store(whole + at, round_to_even(x_N), mask=at < N)
+
+
+@pytest.mark.gpu
+def test_numbers_are_rounded_as_pytorch_rounds(device) -> None:
+    """Steps and halves of steps, all numbers of FP8 and what lies halfway between two, zero and near it."""
+    codes = torch.arange(127, dtype=torch.uint8).view(torch.float8_e4m3fn).float()
+    numbers = [torch.linspace(-448, 448, 1793), torch.randn(500), torch.tensor([0.0, 1e-30, -1e-5, 2**-10])]
+    x = torch.cat((*numbers, codes, (codes[1:] + codes[:-1]) / 2)).to(device)
+    fp8, whole = torch.empty_like(x, dtype=torch.float8_e4m3fn), torch.empty_like(x)
+    dispatch.launch(_round_kernel, (len(x) // 512 + 1,), x, fp8, whole, len(x), BLOCK=512)
+    assert torch.equal(fp8.float(), x.to(torch.float8_e4m3fn).float())
+    assert torch.equal(whole, x.round())

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kernels import dispatch
-from kernels.norm import add_rms_norm
+from kernels.norm import PEAKS, add_rms_norm, add_rms_norm_quantized
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 1.5e-3}
 
@@ -34,6 +34,41 @@ def test_the_kernel_is_the_reference(device, launches, shape, dtype: torch.dtype
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("has_residual", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("kind", PEAKS, ids=str)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2, 96), (5, 1000), (0, 8)], ids=str)
+def test_rows_of_8_bits_are_the_reference_s(device, launches, shape, kind, dtype, has_residual: bool) -> None:
+    x, residual, weight = inputs(shape, dtype, device)
+    given = (x, residual if has_residual else None, weight, 1e-5)
+    total, rows, scale = add_rms_norm_quantized(*given, kind=kind, backend="triton")
+    assert launches == ["_add_rms_norm_kernel"]
+    assert (rows.dtype, rows.shape, scale.shape) == (kind, x.shape, x.shape[:-1])
+    # Norm the kernel's own sum: a difference in its last bit would be one step of eight bits.
+    _, wanted, wanted_scale = add_rms_norm_quantized(total, None, *given[2:], kind=kind, backend="reference")
+    torch.testing.assert_close(scale, wanted_scale, atol=0, rtol=1e-5)
+    found, wanted = rows.float(), wanted.float()
+    # What lies halfway between two steps may go either way, since sums are added in another order; little does.
+    assert (found - wanted).abs().le(wanted.abs() / 8 + (1 if kind == torch.int8 else 2**-9)).all()
+    assert (found != wanted).float().mean().nan_to_num() <= 0.01
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("backend", ["triton", "reference"])
+@pytest.mark.parametrize("kind", PEAKS, ids=str)
+def test_rows_of_8_bits_are_the_norm_but_for_half_a_step(device, kind, backend) -> None:
+    x, residual, weight = inputs((6, 300), torch.float32, device)
+    x[1], residual[1] = 0, 0
+    x[2, 7] = 1e4
+    _, normed = add_rms_norm(x, residual, weight, backend="reference")
+    _, rows, scale = add_rms_norm_quantized(x, residual, weight, kind=kind, backend=backend)
+    error = (rows.float() * scale[:, None] - normed).abs()
+    step = scale[:, None] if kind == torch.int8 else torch.maximum(normed.abs() / 8, scale[:, None] * 2**-9)
+    assert error.le(0.501 * step).all()
+    assert rows[1].float().eq(0).all()
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("backend", ["triton", "reference"])
 def test_a_row_of_zeros_and_one_of_thousands(device, backend) -> None:
     """Squares of a float16 row of 1,000 are infinite in float16."""
@@ -57,6 +92,8 @@ def test_what_does_not_fit_is_refused() -> None:
         add_rms_norm(x, None, torch.ones(7))
     with pytest.raises(ValueError, match=r"residual has shape \(8,\)"):
         add_rms_norm(x, x[0], torch.ones(8))
+    with pytest.raises(ValueError, match=r"rounded to torch\.float8_e4m3fn or torch\.int8, not torch\.uint8"):
+        add_rms_norm_quantized(x, None, torch.ones(8), kind=torch.uint8)
     with pytest.raises(ValueError, match=r"the residual torch\.float16"):
         add_rms_norm(x, x.half(), torch.ones(8))
 
