@@ -1,9 +1,11 @@
-"""Fused head: from hidden rows to the best ids, their log-probabilities and the entropy of each row.
+"""Fused head: from hidden rows to the best K ids, their log-probabilities and the entropy of each row.
 
-For the single best id the kernel never writes the `[rows, vocabulary]` scores, which at 32 rows and 151,936 ids are
-19 MB in float32, written once and read several times. Each program scores a few rows on one tile of the vocabulary
-and leaves four numbers per row (maximum m, its least id, sum of exp(x - m), sum of (x - m) exp(x - m)); a second
-kernel joins them as an online softmax does (Milakov and Gimelshein 2018), the fourth number for the entropy.
+The kernel never writes the `[rows, vocabulary]` scores, which at 32 rows and 151,936 ids are 19 MB in float32,
+written once and read several times. Each program scores a few rows on one tile of the vocabulary and leaves for each
+row the tile's best K in order (one after another, each the best of what comes after the last) and two sums, of
+exp(x - m) and of (x - m) exp(x - m), m being the tile's maximum. A second kernel joins the sums as an online softmax
+does (Milakov and Gimelshein 2018), the second for the entropy, and merges the tiles' lists: K times the best of what
+now heads each list, of equals the least id.
 
 Shapes: R rows, C model width, V vocabulary, K candidates, N tiles of the vocabulary.
 """
@@ -27,13 +29,18 @@ from kernels.dispatch import (
     tl,
 )
 
+MOST = 32
+"""Candidates that a tile looks for one after another."""
+_MOST_TILES = 16384
+"""Tiles whose lists the second kernel holds at once: of the narrower tiles, a vocabulary of a million."""
 
-class Best(NamedTuple):
-    """Of each row the best id (int64; of equals the least), its log-probability, the entropy in nats, and the
-    logarithm of the sum of exponentials of all scores; floats in at least float32."""
 
-    ids_R: torch.Tensor
-    logp_R: torch.Tensor
+class Found(NamedTuple):
+    """Of each row the best ids (int64; best first, of equals the least), their log-probabilities, the entropy in
+    nats, and the logarithm of the sum of exponentials of all scores; floats in at least float32."""
+
+    ids_RK: torch.Tensor
+    logp_RK: torch.Tensor
     entropy_R: torch.Tensor
     lse_R: torch.Tensor
 
@@ -53,32 +60,31 @@ def head_candidates_reference(
     return top.indices, top.values, entropy
 
 
-def best_candidate_reference(
-    hidden_RC: torch.Tensor, table_VC: torch.Tensor, bias: torch.Tensor | None
-) -> Best:
-    """What `best_candidate` computes of the rows it picks; scores are in at least float32, as in the kernel."""
+def ordered_candidates_reference(
+    hidden_RC: torch.Tensor, table_VC: torch.Tensor, bias: torch.Tensor | None, k: int
+) -> Found:
+    """What `head_candidates` computes of the rows it picks; scores are in at least float32, as in the kernel."""
     wide = torch.promote_types(hidden_RC.dtype, torch.float32)
     logits = hidden_RC.to(wide) @ table_VC.to(wide).T
     logits = logits if bias is None else logits + bias
     lse = torch.logsumexp(logits, dim=-1)
-    top = logits.amax(dim=-1)
-    # `argmax` promises nothing about which of equal scores it returns.
-    places = torch.arange(logits.shape[1], device=logits.device)
-    ids = places.expand_as(logits).masked_fill(logits < top[:, None], logits.shape[1]).amin(dim=-1)
+    # `topk` promises nothing about the order of equal scores.
+    best, ids = torch.sort(logits, dim=-1, descending=True, stable=True)
     logp = logits - lse[:, None]
     entropy = -(logp.exp() * logp.clamp(min=-1e4)).sum(-1)
-    return Best(ids, top - lse, entropy, lse)
+    return Found(ids[:, :k], best[:, :k] - lse[:, None], entropy, lse)
 
 
-def best_candidate(
+def head_candidates(
     hidden_RC: torch.Tensor,
     table_VC: torch.Tensor,
     bias: torch.Tensor | None = None,
     rows: torch.Tensor | None = None,
+    k: int = 8,
     *,
     backend: Choice = None,
-) -> Best:
-    """The best id of `softmax(hidden[rows] @ table.T + bias)` and how sure it is, for each of `rows` (default: all).
+) -> Found:
+    """The best `k` ids of `softmax(hidden[rows] @ table.T + bias)`, for each of `rows` (default: all).
 
     `bias` (float32, `[V]`, or `[len(rows), V]`) is 0 for ids that may be chosen and -inf or hugely negative for
     the others, of which at least one must be left. `rows` is int32 or int64 on the device, each below R.
@@ -87,59 +93,66 @@ def best_candidate(
     (r, c), v = hidden_RC.shape, table_VC.shape[0]
     picked = r if rows is None else len(rows)
     require_shape("table", table_VC, (v, c))
-    require(v > 0, "the vocabulary is empty")
+    require(0 < k <= v, f"{k} candidates of {v} ids")
     require(hidden_RC.dtype == table_VC.dtype, f"hidden is {hidden_RC.dtype}, the table {table_VC.dtype}")
     if bias is not None:
         require_shape("bias", bias, (v,) if bias.ndim == 1 else (picked, v))
         require(bias.dtype == torch.float32, f"bias must be float32, not {bias.dtype}")
-    if not dispatch.use_triton(backend, (hidden_RC, table_VC, bias, rows)):
-        return best_candidate_reference(hidden_RC if rows is None else hidden_RC[rows], table_VC, bias)
+    tiles = -(-v // _block_v(hidden_RC))
+    obstacle = f"{k} candidates are more than {MOST}" if k > MOST else None
+    obstacle = obstacle or (f"{v} ids are too many to join" if tiles > _MOST_TILES else None)
+    if not dispatch.use_triton(backend, (hidden_RC, table_VC, bias, rows), obstacle):
+        hidden = hidden_RC if rows is None else hidden_RC[rows]
+        return ordered_candidates_reference(hidden, table_VC, bias, k)
     require_rows(hidden=hidden_RC, table=table_VC, bias=bias, rows=rows)
-    return _launch(hidden_RC, table_VC, bias, rows, picked)
+    return _launch(hidden_RC, table_VC, bias, rows, picked, k)
+
+
+def _block_v(hidden: torch.Tensor) -> int:
+    """Ids of a tile."""
+    return 64 if hidden.dtype == torch.float32 else 128
 
 
 def _launch(
-    hidden: torch.Tensor, table: torch.Tensor, bias: torch.Tensor | None, rows: torch.Tensor | None, r: int
-) -> Best:
+    hidden: torch.Tensor,
+    table: torch.Tensor,
+    bias: torch.Tensor | None,
+    rows: torch.Tensor | None,
+    r: int,
+    k: int,
+) -> Found:
     (v, c), device = table.shape, hidden.device
     wide = hidden.dtype == torch.float32
-    block_r, block_v = min(power_of_two(r, 16), 16 if wide else 64), 64 if wide else 128
+    block_r, block_v = min(power_of_two(r, 16), 16 if wide else 64), _block_v(hidden)
     n = -(-v // block_v)
-    part_3NR = torch.empty(3, n, r, dtype=torch.float32, device=device)
-    id_NR = torch.empty(n, r, dtype=torch.int32, device=device)
-    found_3R = torch.empty(3, r, dtype=torch.float32, device=device)
-    ids_R = torch.empty(r, dtype=torch.int64, device=device)
+    best_KNR = torch.empty(k, n, r, dtype=torch.float32, device=device)
+    id_KNR = torch.empty(k, n, r, dtype=torch.int32, device=device)
+    sum_2NR = torch.empty(2, n, r, dtype=torch.float32, device=device)
+    ids_RK = torch.empty(r, k, dtype=torch.int64, device=device)
+    logp_RK = torch.empty(r, k, dtype=torch.float32, device=device)
+    entropy_R, lse_R = torch.empty(2, r, dtype=torch.float32, device=device)
+    meta = {"HAS_BIAS": bias is not None, "HAS_ROWS": rows is not None, "K": k}
+    meta |= {"BLOCK_R": block_r, "BLOCK_V": block_v, "BLOCK_C": min(power_of_two(c, 16), 64)}
+    meta |= {"num_warps": 8 if wide else 4, "num_stages": 3}
+    given = (hidden, table, hidden if bias is None else bias, ids_RK if rows is None else rows)
     bias_r = bias.stride(0) if bias is not None and bias.ndim == 2 else 0
-    meta = {
-        "HAS_BIAS": bias is not None,
-        "HAS_ROWS": rows is not None,
-        "BLOCK_R": block_r,
-        "BLOCK_V": block_v,
-    }
-    meta |= {"BLOCK_C": min(power_of_two(c, 16), 64), "num_warps": 8 if wide else 4, "num_stages": 3}
-    # Rows vary fastest: programs that read the same part of the table run together, and it comes from the L2 cache.
-    grid = (-(-r // block_r), n)
-    tensors = (
-        hidden,
-        table,
-        hidden if bias is None else bias,
-        ids_R if rows is None else rows,
-        part_3NR,
-        id_NR,
-    )
     strides = (hidden.stride(0), table.stride(0), bias_r)
-    dispatch.launch(_tile_kernel, grid, *tensors, *strides, r, v, c, **meta)
-    tensors = (part_3NR, id_NR, ids_R, found_3R)
-    dispatch.launch(_join_kernel, (r,), *tensors, r, n, BLOCK_N=min(power_of_two(n), 256), num_warps=4)
-    return Best(ids_R, *found_3R)
+    # Rows vary fastest: programs that read the same part of the table run together, and it comes from the L2 cache.
+    grid, tiles = (-(-r // block_r), n), (best_KNR, id_KNR, sum_2NR)
+    dispatch.launch(_tile_kernel, grid, *given, *tiles, *strides, r, v, c, **meta)
+    found = Found(ids_RK, logp_RK, entropy_R, lse_R)
+    meta = {"K": k, "BLOCK_N": power_of_two(n), "num_warps": 8 if n > 1024 else 4}
+    dispatch.launch(_join_kernel, (r,), *tiles, *found, r, n, **meta)
+    return found
 
 
 @jit
 def _tile_kernel(
-    hidden, table, bias, rows, part_3NR, id_NR, hidden_r, table_v, bias_r, R, V, C,
-    HAS_BIAS: constexpr, HAS_ROWS: constexpr, BLOCK_R: constexpr, BLOCK_V: constexpr, BLOCK_C: constexpr,
+    hidden, table, bias, rows, best_KNR, id_KNR, sum_2NR, hidden_r, table_v, bias_r, R, V, C,
+    HAS_BIAS: constexpr, HAS_ROWS: constexpr, K: constexpr,
+    BLOCK_R: constexpr, BLOCK_V: constexpr, BLOCK_C: constexpr,
 ):  # fmt: skip
-    """Scores of a few rows on one tile of the vocabulary, left as four numbers per row."""
+    """Scores of a few rows on one tile of the vocabulary, left as the K best and two sums per row."""
     r = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     v = tl.program_id(1) * BLOCK_V + tl.arange(0, BLOCK_V)
     c = tl.arange(0, BLOCK_C)
@@ -159,44 +172,52 @@ def _tile_kernel(
         at_bias = bias + r.to(tl.int64)[:, None] * bias_r + v[None, :]
         x_RV += tl.load(at_bias, mask=in_r[:, None] & in_v[None, :], other=0.0)
     x_RV = tl.where(in_v[None, :], x_RV, float("-inf"))
+
+    at, size = tl.program_id(1) * R + r, tl.num_programs(1) * R
     m_R = tl.max(x_RV, 1)
-    id_R = tl.min(tl.where(x_RV == m_R[:, None], v[None, :], V), 1)
     # Where all is forbidden, m is -inf, from which nothing may be subtracted.
     rest_RV = x_RV - tl.where(m_R == float("-inf"), 0.0, m_R)[:, None]
     e_RV = tl.exp(rest_RV)
-    at, size = tl.program_id(1) * R + r, tl.num_programs(1) * R
-    tl.store(part_3NR + at, m_R, mask=in_r)
-    tl.store(part_3NR + size + at, tl.sum(e_RV, 1), mask=in_r)
-    tl.store(part_3NR + 2 * size + at, tl.sum(tl.where(e_RV == 0, 0.0, rest_RV) * e_RV, 1), mask=in_r)
-    tl.store(id_NR + at, id_R, mask=in_r)
+    tl.store(sum_2NR + at, tl.sum(e_RV, 1), mask=in_r)
+    tl.store(sum_2NR + size + at, tl.sum(tl.where(e_RV == 0, 0.0, rest_RV) * e_RV, 1), mask=in_r)
+
+    best_R, last_R = m_R, tl.full([BLOCK_R], -1, tl.int32)
+    for k in range(K):
+        # Behind the last one in the order come lesser scores, and equal ones of greater ids.
+        left_RV = (x_RV < best_R[:, None]) | ((x_RV == best_R[:, None]) & (v[None, :] > last_R[:, None]))
+        best_R = tl.max(tl.where(left_RV, x_RV, float("-inf")), 1)
+        last_R = tl.min(tl.where(left_RV & (x_RV == best_R[:, None]), v[None, :], 2147483647), 1)
+        tl.store(best_KNR + k * size + at, best_R, mask=in_r)
+        tl.store(id_KNR + k * size + at, last_R, mask=in_r)
 
 
 @jit
-def _join_kernel(part_3NR, id_NR, ids_R, found_3R, R, N, BLOCK_N: constexpr):
+def _join_kernel(
+    best_KNR, id_KNR, sum_2NR, ids_RK, logp_RK, entropy_R, lse_R, R, N, K: constexpr, BLOCK_N: constexpr
+):
     """One row: its tiles joined. With M the largest m: S = sum of s e^(m-M), U = sum of (u + (m-M) s) e^(m-M);
     then lse = M + log S, and the entropy is log S - U / S."""
-    r, size = tl.program_id(0), N * R
-    top, total, tilt, best = float("-inf"), 0.0, 0.0, 2147483647
-    for start in range(0, N, BLOCK_N):
-        n = start + tl.arange(0, BLOCK_N)
-        at = part_3NR + n * R + r
-        m_N = tl.load(at, mask=n < N, other=float("-inf"))
-        s_N = tl.load(at + size, mask=n < N, other=0.0)
-        u_N = tl.load(at + 2 * size, mask=n < N, other=0.0)
-        id_N = tl.load(id_NR + n * R + r, mask=n < N, other=2147483647)
-        new = tl.maximum(top, tl.max(m_N, 0))
-        least = tl.min(tl.where(m_N == new, id_N, 2147483647), 0)
-        # Tiles come in the order of their ids: an earlier maximum that equals the new one stays.
-        best = tl.where(top == new, tl.minimum(best, least), least)
-        base = tl.where(new == float("-inf"), 0.0, new)
-        less_N = tl.where(m_N == float("-inf"), 0.0, m_N - base)
-        weight_N = tl.where(m_N == float("-inf"), 0.0, tl.exp(less_N))
-        fade = tl.where(top == float("-inf"), 0.0, tl.exp(top - base))
-        less = tl.where(top == float("-inf"), 0.0, top - base)
-        tilt = (tilt + less * total) * fade + tl.sum((u_N + less_N * s_N) * weight_N, 0)
-        total = total * fade + tl.sum(s_N * weight_N, 0)
-        top = new
-    tl.store(ids_R + r, best)  # widened to int64
-    tl.store(found_3R + r, -tl.log(total))
-    tl.store(found_3R + R + r, tl.log(total) - tilt / total)
-    tl.store(found_3R + 2 * R + r, top + tl.log(total))
+    r, n, size = tl.program_id(0), tl.arange(0, BLOCK_N), N * R
+    at, in_n = n * R + r, n < N
+    best_N = tl.load(best_KNR + at, mask=in_n, other=float("-inf"))
+    id_N = tl.load(id_KNR + at, mask=in_n, other=2147483647)
+    s_N = tl.load(sum_2NR + at, mask=in_n, other=0.0)
+    u_N = tl.load(sum_2NR + size + at, mask=in_n, other=0.0)
+    top = tl.max(best_N, 0)
+    less_N = tl.where(best_N == float("-inf"), 0.0, best_N - top)
+    weight_N = tl.where(best_N == float("-inf"), 0.0, tl.exp(less_N))
+    total, tilt = tl.sum(s_N * weight_N, 0), tl.sum((u_N + less_N * s_N) * weight_N, 0)
+    tl.store(entropy_R + r, tl.log(total) - tilt / total)
+    tl.store(lse_R + r, top + tl.log(total))
+    taken_N = tl.zeros([BLOCK_N], tl.int32)
+    for k in range(K):
+        best = tl.max(best_N, 0)
+        chosen = tl.min(tl.where(best_N == best, id_N, 2147483647), 0)
+        tl.store(ids_RK + r * K + k, chosen)  # widened to int64
+        tl.store(logp_RK + r * K + k, best - top - tl.log(total))
+        # The list that it headed goes on to its next.
+        won_N = id_N == chosen
+        taken_N += won_N.to(tl.int32)
+        next_N, more_N = at + taken_N * size, won_N & (taken_N < K)
+        best_N = tl.where(won_N, tl.load(best_KNR + next_N, mask=more_N, other=float("-inf")), best_N)
+        id_N = tl.where(won_N, tl.load(id_KNR + next_N, mask=more_N, other=2147483647), id_N)

@@ -15,7 +15,7 @@ import torch
 from kernels import dispatch
 from kernels.attention import cached_attention
 from kernels.gemm import fp8_linear, int4_linear, int8_linear
-from kernels.head import best_candidate
+from kernels.head import head_candidates
 from kernels.mlp import silu_gate
 from kernels.norm import add_rms_norm, add_rms_norm_quantized
 from kernels.pack import quantize_int4
@@ -26,10 +26,10 @@ SHARED_MEMORY = 227 * 1024
 OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
     "attention": lambda dtype: attention(dtype, heads=32, groups=8, d=128, t=32),
     "attention-window": lambda dtype: attention(dtype, heads=7, groups=1, d=96, t=1, window=5),
-    "head": lambda dtype: best_candidate(
-        torch.zeros(32, 4096, dtype=dtype), torch.zeros(999, 4096, dtype=dtype)
+    "head": lambda dtype: head_candidates(
+        torch.zeros(32, 4096, dtype=dtype), torch.zeros(20_000, 4096, dtype=dtype), k=1
     ),
-    "head-of-rows": lambda dtype: best_candidate(
+    "head-of-rows": lambda dtype: head_candidates(
         torch.zeros(5, 160, dtype=dtype),
         torch.zeros(999, 160, dtype=dtype),
         torch.zeros(999),
