@@ -14,6 +14,7 @@ import torch
 
 from kernels import dispatch
 from kernels.attention import cached_attention
+from kernels.commit import commit
 from kernels.gemm import fp8_linear, int4_linear, int8_linear
 from kernels.head import head_candidates
 from kernels.mlp import silu_gate
@@ -55,6 +56,8 @@ OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
     "gemm-int4-small-groups": lambda dtype: int4_linear(
         torch.zeros(3, 200, dtype=dtype), quantize_int4(torch.zeros(99, 200), 32, symmetric=True)
     ),
+    "commit": lambda _: steps(torch.int64, edits=False),
+    "commit-edits": lambda _: steps(torch.int32, edits=True),
     "mlp": lambda dtype: silu_gate(torch.zeros(32, 2816, dtype=dtype)),
 }
 
@@ -71,6 +74,11 @@ def rope(dtype: torch.dtype, d: int, f: int, weight: torch.Tensor | None) -> Non
     rotate_and_store(
         q, k, k, places, places, torch.ones(f), cache, cache, q_weight_D=weight, k_weight_D=weight
     )
+
+
+def steps(ids: torch.dtype, edits: bool) -> None:
+    canvas, rows, tau = torch.zeros(2, 33, dtype=ids), torch.zeros(2, dtype=torch.int32), torch.ones(2)
+    commit(canvas, canvas, canvas.float(), rows, tau, mask=151_669, end=2, tau_edit_B=tau if edits else None)
 
 
 @pytest.fixture
