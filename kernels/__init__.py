@@ -1,1 +1,1 @@
-"""Operations of a denoising step, one file each, with their PyTorch references."""
+"""Operations of a denoising step, one file each: PyTorch reference, Triton kernel, and the function that chooses."""
