@@ -57,8 +57,8 @@ class ModelConfig:
     embedding_norm: bool = True
     """Whether embedded rows are RMS-normalised before the first layer; Llama's are not."""
     clean_block: int = 1
-    """How clean tokens see each other: 1 causally, above 1 in blocks of that many positions, each seeing itself and what
-    stands before it, 0 not at all: a network with full attention has no clean tokens, all of them are canvas."""
+    """How clean tokens see each other: 1 causally, above 1 in blocks of that many positions, each seeing itself and
+    what stands before it, 0 not at all: a network with full attention has no clean tokens, all of them are canvas."""
     shifted: bool = False
     """Whether a canvas row says what stands behind it, as in a network that was autoregressive, not in its place."""
     rotary_size: int = 0
@@ -70,8 +70,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.heads % self.kv_heads:
             raise ValueError(f"{self.heads} heads cannot share {self.kv_heads} key/value heads")
-        if self.head_size % 2:
-            raise ValueError("rotary embedding needs an even head size")
+        if self.head_size % 2 or self.rotary_size % 2 or self.rotary_size > self.head_size:
+            raise ValueError("rotary embedding needs an even head size, and an even part of it")
+        if (e := self.experts) and (e.count % e.groups or not 0 < e.per_token <= e.count):
+            raise ValueError(f"{e.per_token} of {e.count} experts cannot be chosen in {e.groups} groups")
 
     @property
     def parameters(self) -> int:
@@ -79,8 +81,18 @@ class ModelConfig:
         attention = self.width * self.head_size * (2 * self.heads + 2 * self.kv_heads)
         attention += self.qkv_bias * self.head_size * (self.heads + 2 * self.kv_heads)
         norms = 2 * self.width + self.qk_norm * 2 * self.head_size
-        layer = attention + 3 * self.width * self.ff + norms
-        return (2 - self.tied) * self.vocab * self.width + self.layers * layer + 2 * self.width
+        layers = self.layers * (attention + norms) + 3 * self.width * self.ff * self.dense_layers
+        if e := self.experts:
+            router = e.count * (self.width + e.has_bias)
+            layers += (self.layers - self.dense_layers) * (
+                router + 3 * self.width * (e.count * e.ff + e.shared_ff)
+            )
+        return (2 - self.tied) * self.vocab * self.width + layers + 2 * self.width
+
+    @property
+    def dense_layers(self) -> int:
+        """How many layers have an MLP; those behind them have experts."""
+        return self.layers if self.experts is None else min(self.experts.dense_layers, self.layers)
 
     @property
     def is_small(self) -> bool:
@@ -98,8 +110,8 @@ class ModelConfig:
         try:
             if experts := data.get("experts"):
                 data = {**data, "experts": Experts(**experts)}  # type: ignore[arg-type]
-            if scaling := data.get("rope_scaling"):
-                pairs = tuple((str(k), float(v)) for k, v in scaling)  # type: ignore[attr-defined]
+            if "rope_scaling" in data:
+                pairs = tuple((str(k), float(v)) for k, v in data["rope_scaling"])  # type: ignore[attr-defined]
                 data = {**data, "rope_scaling": pairs}
             return cls(**data)  # type: ignore[arg-type]
         except TypeError as error:
