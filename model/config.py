@@ -8,6 +8,9 @@ from typing import Literal
 SMALL = 8_000_000
 """Weights up to which a network is small: as float32 they take 32 MB, which a processor's caches hold."""
 
+ORIGINAL = "original_max_position_embeddings"
+"""The name in `rope_scaling` of the context before it was stretched."""
+
 
 @dataclass(frozen=True)
 class Experts:

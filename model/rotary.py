@@ -15,10 +15,7 @@ from typing import NamedTuple
 
 import torch
 
-from model.config import ModelConfig
-
-ORIGINAL = "original_max_position_embeddings"
-"""The context before it was stretched; it stands in every kind of scaling."""
+from model.config import ORIGINAL, ModelConfig
 
 
 class Rotary(NamedTuple):
