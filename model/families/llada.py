@@ -48,7 +48,7 @@ def _read(folder: Folder) -> ModelConfig:
         raise FamilyError(f"{fields.path}: multi_query_attention is not supported; n_kv_heads is")
     return build(
         folder,
-        vocab=FIRST_TEXT_ID + fields.integer("embedding_size", fields.integer("vocab_size")),
+        vocab=FIRST_TEXT_ID + (fields.get("embedding_size") or fields.integer("vocab_size")),
         width=width,
         layers=fields.integer("n_layers"),
         heads=heads,
