@@ -8,6 +8,9 @@ from typing import Literal
 SMALL = 8_000_000
 """Weights up to which a network is small: as float32 they take 32 MB, which a processor's caches hold."""
 
+ORIGINAL = "original_max_position_embeddings"
+"""The name in `rope_scaling` of the context before it was stretched."""
+
 
 @dataclass(frozen=True)
 class Experts:
@@ -70,8 +73,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.heads % self.kv_heads:
             raise ValueError(f"{self.heads} heads cannot share {self.kv_heads} key/value heads")
-        if self.head_size % 2:
-            raise ValueError("rotary embedding needs an even head size")
+        if self.head_size % 2 or self.rotary_size % 2 or self.rotary_size > self.head_size:
+            raise ValueError("rotary embedding needs an even head size, and an even part of it")
+        if (e := self.experts) and (e.count % e.groups or not 0 < e.per_token <= e.count):
+            raise ValueError(f"{e.per_token} of {e.count} experts cannot be chosen in {e.groups} groups")
 
     @property
     def parameters(self) -> int:
@@ -79,8 +84,18 @@ class ModelConfig:
         attention = self.width * self.head_size * (2 * self.heads + 2 * self.kv_heads)
         attention += self.qkv_bias * self.head_size * (self.heads + 2 * self.kv_heads)
         norms = 2 * self.width + self.qk_norm * 2 * self.head_size
-        layer = attention + 3 * self.width * self.ff + norms
-        return (2 - self.tied) * self.vocab * self.width + self.layers * layer + 2 * self.width
+        layers = self.layers * (attention + norms) + 3 * self.width * self.ff * self.dense_layers
+        if e := self.experts:
+            router = e.count * (self.width + e.has_bias)
+            layers += (self.layers - self.dense_layers) * (
+                router + 3 * self.width * (e.count * e.ff + e.shared_ff)
+            )
+        return (2 - self.tied) * self.vocab * self.width + layers + 2 * self.width
+
+    @property
+    def dense_layers(self) -> int:
+        """How many layers have an MLP; those behind them have experts."""
+        return self.layers if self.experts is None else min(self.experts.dense_layers, self.layers)
 
     @property
     def is_small(self) -> bool:
@@ -98,8 +113,8 @@ class ModelConfig:
         try:
             if experts := data.get("experts"):
                 data = {**data, "experts": Experts(**experts)}  # type: ignore[arg-type]
-            if scaling := data.get("rope_scaling"):
-                pairs = tuple((str(k), float(v)) for k, v in scaling)  # type: ignore[attr-defined]
+            if "rope_scaling" in data:
+                pairs = tuple((str(k), float(v)) for k, v in data["rope_scaling"])  # type: ignore[attr-defined]
                 data = {**data, "rope_scaling": pairs}
             return cls(**data)  # type: ignore[arg-type]
         except TypeError as error:

@@ -38,11 +38,12 @@ def byte_alphabet() -> dict[str, int]:
 class Tokenizer:
     """A byte-level BPE with our control tokens in front. Immutable and safe to share between threads."""
 
-    def __init__(self, bpe: tokenizers.Tokenizer) -> None:
+    def __init__(self, bpe: tokenizers.Tokenizer, rows: int | None = None) -> None:
+        """`rows` is how many ids stand behind the control tokens, where a network has more than the BPE's."""
         self._bpe = bpe
         # The same few windows of a file are counted and encoded again and again while it is typed in.
         self._cached = lru_cache(maxsize=64)(self._encode)
-        self.size = FIRST_TEXT_ID + bpe.get_vocab_size()
+        self.size = FIRST_TEXT_ID + (rows or bpe.get_vocab_size())
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:

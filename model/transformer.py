@@ -1,9 +1,9 @@
 """The tri-mode transformer: one set of weights, causal over clean tokens and bidirectional over a canvas.
 
-RMSNorm, rotary positions, grouped-query attention with QK-norm, SwiGLU, tied embedding; the config can turn off
-what Llama and Qwen2 lack, and on what they have more (biases, a head of its own). Which row sees which is the
-caller's mask; canvas rows get a learned *canvas embedding* added. Training (two streams), prefill, denoising and
-committing are the same `forward` with other masks. Knows nothing of noise, tasks or decoding.
+RMSNorm, rotary positions (`rotary.py`), grouped-query attention with QK-norm, SwiGLU, tied embedding; the config can
+turn off what foreign networks lack, and on what they have more (biases, a head of its own, experts). Which row sees
+which is the caller's mask; canvas rows get a learned *canvas embedding* added. Training (two streams), prefill,
+denoising and committing are the same `forward` with other masks. Knows nothing of noise, tasks or decoding.
 
 Shape suffixes: B batch, T new rows, P past rows, S = P + T, C width, H heads, G key/value heads, D head size,
 L layers, V vocabulary.
@@ -21,6 +21,8 @@ from torch import nn
 
 from kernels.attention import canvas_attention_reference
 from model.config import ModelConfig
+from model.experts import Mixture
+from model.rotary import Rotary, rotary
 
 Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """(q_BHTD, k_BGSD, v_BGSD) -> out_BHTD."""
@@ -41,15 +43,8 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), self.eps)
 
 
-def rotate(x_BHTD: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor) -> torch.Tensor:
-    """Rotary embedding (Su et al. 2021) with the halves layout of Llama."""
-    a, b = x_BHTD.chunk(2, dim=-1)
-    cos, sin = cos_BTD[:, None], sin_BTD[:, None]
-    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
-
-
 class Layer(nn.Module):
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, has_experts: bool = False) -> None:
         super().__init__()
         c, d, bias = config.width, config.head_size, config.qkv_bias
         self.config = config
@@ -60,27 +55,36 @@ class Layer(nn.Module):
         self.k_norm = RMSNorm(d, config.norm_eps) if config.qk_norm else nn.Identity()
         self.out = nn.Linear(config.heads * d, c, bias=False)
         self.mlp_norm = RMSNorm(c, config.norm_eps)
-        self.gate_up = nn.Linear(c, 2 * config.ff, bias=False)
-        self.down = nn.Linear(config.ff, c, bias=False)
+        if has_experts and config.experts:
+            self.mixture = Mixture(c, config.experts)
+        else:
+            self.mixture = None
+            self.gate_up = nn.Linear(c, 2 * config.ff, bias=False)
+            self.down = nn.Linear(config.ff, c, bias=False)
 
     def forward(
         self,
         x_BTC: torch.Tensor,
-        rotary: tuple[torch.Tensor, torch.Tensor],
+        positions: Rotary,
         attend: Attend,
         past_B2GPD: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         b, t, _ = x_BTC.shape
         g, d = self.config.kv_heads, self.config.head_size
         h = self.attention_norm(x_BTC)
-        q = rotate(self.q_norm(self.q(h).view(b, t, -1, d)).transpose(1, 2), *rotary)
+        q = positions.turn_queries(self.q_norm(self.q(h).view(b, t, -1, d)).transpose(1, 2))
         k, v = self.kv(h).view(b, t, 2, g, d).permute(2, 0, 3, 1, 4)
-        new_B2GTD = torch.stack((rotate(self.k_norm(k), *rotary), v), dim=1)
+        new_B2GTD = torch.stack((positions.turn(self.k_norm(k)), v), dim=1)
         rows = new_B2GTD if past_B2GPD is None else torch.cat((past_B2GPD, new_B2GTD), dim=3)
         mixed = attend(q, rows[:, 0], rows[:, 1])
         x_BTC = x_BTC + self.out(mixed.transpose(1, 2).reshape(b, t, -1))
-        gate, up = self.gate_up(self.mlp_norm(x_BTC)).chunk(2, dim=-1)
-        return x_BTC + self.down(F.silu(gate) * up), new_B2GTD
+        return x_BTC + self._mlp(self.mlp_norm(x_BTC)), new_B2GTD
+
+    def _mlp(self, h_BTC: torch.Tensor) -> torch.Tensor:
+        if self.mixture is not None:
+            return self.mixture(h_BTC)
+        gate, up = self.gate_up(h_BTC).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
 
 
 class Transformer(nn.Module):
@@ -91,7 +95,7 @@ class Transformer(nn.Module):
         self.config = config
         self.table = nn.Embedding(config.vocab, config.width)
         self.canvas = nn.Parameter(torch.zeros(config.width))
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(Layer(config, i >= config.dense_layers) for i in range(config.layers))
         self.norm = RMSNorm(config.width, config.norm_eps)
         if not config.tied:
             self.head = nn.Linear(config.width, config.vocab, bias=False)
@@ -104,7 +108,8 @@ class Transformer(nn.Module):
                 nn.init.zeros_(module.bias)
         if isinstance(module, Layer):  # residual branches start at zero (as in nanochat and muP recipes)
             nn.init.zeros_(module.out.weight)
-            nn.init.zeros_(module.down.weight)
+            if module.mixture is None:
+                nn.init.zeros_(module.down.weight)
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=0.02)
         if module is self:
@@ -123,21 +128,13 @@ class Transformer(nn.Module):
         x = x + is_canvas_BT[..., None].to(x.dtype) * self.canvas
         if self.config.embedding_norm:  # so that a small embedding init does not starve the first layer
             x = F.rms_norm(x, (x.shape[-1],), None, self.config.norm_eps)
-        rotary = self._rotary(positions_BT, x.dtype)
+        positions = rotary(self.config, positions_BT, x.dtype)
         new: list[torch.Tensor] = []
         for i, layer in enumerate(self.layers):
             past = None if past_BL2GPD is None else past_BL2GPD[:, i]
-            x, kv = layer(x, rotary, attend, past)
+            x, kv = layer(x, positions, attend, past)
             new.append(kv)
         return self.norm(x), torch.stack(new, dim=1)
-
-    def _rotary(self, positions_BT: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        wide = torch.promote_types(dtype, torch.float32)
-        # Made anew, in at least float32: as a buffer it would follow the weights to bf16, which errs by half a
-        # radian at position 1,000.
-        steps = torch.arange(0, self.config.head_size, 2, device=positions_BT.device, dtype=wide)
-        angles = positions_BT[..., None].to(wide) * self.config.rope_theta ** (-steps / self.config.head_size)
-        return angles.cos().to(dtype), angles.sin().to(dtype)
 
     @property
     def output_table(self) -> torch.Tensor:

@@ -18,7 +18,8 @@ from model.backends.onnx import OnnxBackend
 from model.checkpoint import Decoding, open_checkpoint, write_config
 from model.export import export_onnx
 from model.families.bpe import read_tokenizer
-from model.families.llama import FamilyError, open_folder, read_config, read_weights
+from model.families.errors import FamilyError
+from model.families.llama import open_folder, read_config, read_weights
 from model.quantize import quantize
 from model.tokenizer import FIRST_TEXT_ID, Tokenizer
 from model.transformer import Transformer, masked, state_names
@@ -205,7 +206,7 @@ def test_wrong_weights_are_named(write: Write) -> None:
     table = "model.embed_tokens.weight"
     refused({**tensors, table: tensors[table][:400].clone()}, "400 rows, fewer than the tokenizer's 676 ids")
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(FamilyError, match="cannot be read"):
+    with pytest.raises(FamilyError, match="is not a safetensors file"):
         read_weights(folder, config, tokenizer)
 
 

@@ -1,0 +1,126 @@
+"""What a foreign checkpoint's folder says besides its weights: its config, its special tokens, its chat template.
+
+A folder in Hugging Face's layout. Runs nothing of it: `auto_map`, which names Python files to import, is never looked
+at. Knows no family.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from model.families.errors import FamilyError
+from model.families.shards import Shards, open_shards
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise FamilyError(f"{path} is not JSON: {error}; fetch the model again") from error
+    if not isinstance(data, dict):
+        raise FamilyError(f"{path} is not a JSON object; fetch the model again")
+    return data
+
+
+def _read_optional(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.exists() else {}
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A config file's fields; what is missing or of another type raises FamilyError with the file and the name."""
+
+    path: Path
+    data: Mapping[str, Any]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        found = self.data.get(name)
+        return default if found is None else found
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        return int(self._number(name, int, default))
+
+    def number(self, name: str, default: float | None = None) -> float:
+        return float(self._number(name, float, default))
+
+    def _number(self, name: str, kind: type, default: float | None) -> Any:
+        found = self.get(name, default)
+        if found is None:
+            raise FamilyError(f"{self.path} lacks {name!r}; fetch the model again")
+        try:
+            return kind(found)
+        except (TypeError, ValueError) as error:
+            raise FamilyError(f"{self.path}: {name} = {found!r} is no number: {error}") from error
+
+    def only(self, **plain: Any) -> None:
+        """Refuses fields that say anything else: what our network does not compute, and would otherwise ignore."""
+        for name, usual in plain.items():
+            if self.get(name, usual) != usual:
+                raise FamilyError(f"{self.path}: {name} = {self.data[name]!r} is not supported")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of which the config was read; what else it says is read when it is asked for."""
+
+    path: Path
+    config: Fields
+
+    @cached_property
+    def shards(self) -> Shards:
+        """Its tensors' names, types and shapes."""
+        return open_shards(self.path)
+
+    @cached_property
+    def generation(self) -> dict[str, Any]:
+        return _read_optional(self.path / "generation_config.json")
+
+    @cached_property
+    def tokenizer_config(self) -> dict[str, Any]:
+        return _read_optional(self.path / "tokenizer_config.json")
+
+    @cached_property
+    def tokenizer_json(self) -> dict[str, Any]:
+        return _read_optional(self.path / "tokenizer.json")
+
+    @cached_property
+    def specials(self) -> dict[str, int]:
+        """The tokens that stand beside the text's, by name, in the foreign numbering."""
+        found = {str(k): int(v) for k, v in _read_optional(self.path / "added_tokens.json").items()}
+        for index, token in (self.tokenizer_config.get("added_tokens_decoder") or {}).items():
+            found[str(token["content"])] = int(index)
+        for token in self.tokenizer_json.get("added_tokens") or ():
+            found[str(token["content"])] = int(token["id"])
+        return found
+
+    def named(self, role: str) -> int | None:
+        """The id of the tokenizer's `mask_token`, `eos_token` ...; None where it has none."""
+        for source in (self.tokenizer_config, _read_optional(self.path / "special_tokens_map.json")):
+            token = source.get(role)
+            name = token.get("content") if isinstance(token, dict) else token
+            if name in self.specials:
+                return self.specials[name]
+        return None
+
+    @cached_property
+    def chat_template(self) -> str | None:
+        """Jinja text; of several templates the one named `default`."""
+        path = self.path / "chat_template.jinja"
+        if path.exists():
+            return path.read_text("utf-8")
+        found = self.tokenizer_config.get("chat_template")
+        if isinstance(found, list):
+            found = next((each.get("template") for each in found if each.get("name") == "default"), None)
+        return found
+
+    @cached_property
+    def hints(self) -> str:
+        """Names that the folder goes by, in lower case: its own, those of the folders above it (a hub's cache puts the
+        model's name two levels up) and the one in its config. Only for what no field says."""
+        parts = self.path.resolve().parts[-4:]
+        return "/".join((*parts, str(self.config.get("_name_or_path", "")))).lower()

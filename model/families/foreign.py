@@ -1,0 +1,145 @@
+"""A foreign diffusion checkpoint: a folder that was recognised and checked, before torch is imported.
+
+`open_foreign` reads the config, the tokenizer and the headers of the weights; `load.load_foreign` reads the weights.
+Foreign id i is ours i + 24 everywhere in here. Nothing of the folder is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.config import ModelConfig
+from model.families.bpe import text_of, without_text
+from model.families.errors import FamilyError
+from model.families.family import Family
+from model.families.folder import Fields, Folder, read_json
+from model.families.layout import Place, check_tensors, places
+from model.families.registry import recognise
+from model.families.shards import Shards
+from model.tokenizer import FIRST_TEXT_ID, Tokenizer
+
+
+@dataclass(frozen=True)
+class ForeignCheckpoint:
+    """`mask` and `eos` are the foreign tokens' ids, whose rows stand for our `<mask>` and `<eos>` as well; `ends` mean
+    `<eos>` too; `forbidden` is what must never be chosen: special tokens and rows without text, `ends` excepted.
+    `marks` have a meaning for the family's own decoding, whose published defaults are `family.decoding`."""
+
+    folder: Path
+    family: Family
+    config: ModelConfig
+    text: Tokenizer
+    specials: Mapping[str, int]
+    mask: int
+    eos: int
+    ends: tuple[int, ...]
+    forbidden: tuple[int, ...]
+    marks: Mapping[str, int]
+    chat_template: str | None
+    shards: Shards
+    wanted: Mapping[str, Place]
+    """Where each of the tensors goes."""
+
+    def tokenizer(self) -> Tokenizer:
+        """As of our own checkpoints; special tokens are not in it, but in `specials`."""
+        return self.text
+
+    def bytes(self, number: int, rows: int | None = None) -> int:
+        """Memory of the weights, and of keys and values of `rows` tokens (None: a full context), with `number` bytes
+        for each number."""
+        c = self.config
+        cache = 2 * c.layers * c.kv_heads * c.head_size * (c.context if rows is None else rows)
+        return number * (c.parameters + cache)
+
+
+def open_foreign(path: Path) -> ForeignCheckpoint:
+    """Read and check a folder; raises ModelError (FamilyError) that says which file, what is wrong, and what to do."""
+    fields = read_fields(path)
+    if fields.get("quantization_config") or fields.get("quantization"):
+        raise FamilyError(f"{fields.path}: quantised checkpoints cannot be read; fetch the plain model")
+    folder = Folder(path, fields)
+    family = recognise(folder)
+    if family.extra:
+        raise FamilyError(
+            f"{path} is {family.title}, which runs with transformers: install redraft[{family.extra}]"
+        )
+    config = family.read(folder)
+    rows = config.vocab - FIRST_TEXT_ID
+    wanted = places(config, family.names, rows)
+    # Some writers store a tied head again.
+    check_tensors(folder.shards, wanted, (family.names.head,) if config.tied else ())
+    text = text_of(folder, rows)
+    mask, ends = mask_of(folder, family), ends_of(folder, family)
+    marks = {name: _mark(folder, *mark) for name, mark in family.marks.items()}
+    for id_ in (mask, *ends, *marks.values()):
+        if not 0 <= id_ < rows:
+            raise FamilyError(
+                f"{fields.path}: the special id {id_} is beyond the {rows} rows; fetch the model again"
+            )
+    special = {i + FIRST_TEXT_ID for i in (*folder.specials.values(), mask, ends[0])}
+    others = tuple(i + FIRST_TEXT_ID for i in ends[1:])
+    return ForeignCheckpoint(
+        folder=path,
+        family=family,
+        config=config,
+        text=text,
+        specials={name: i + FIRST_TEXT_ID for name, i in folder.specials.items()},
+        mask=mask + FIRST_TEXT_ID,
+        eos=ends[0] + FIRST_TEXT_ID,
+        ends=others,
+        forbidden=tuple(sorted({*special, *without_text(text)} - set(others))),
+        marks={name: i + FIRST_TEXT_ID for name, i in marks.items()},
+        chat_template=folder.chat_template,
+        shards=folder.shards,
+        wanted=wanted,
+    )
+
+
+def read_fields(path: Path) -> Fields:
+    """Raises FamilyError where a folder has no config that can be read."""
+    try:
+        return Fields(path / "config.json", read_json(path / "config.json"))
+    except OSError as error:
+        raise FamilyError(f"{path} is no model: its config.json cannot be read ({error.strerror})") from error
+
+
+def mask_of(folder: Folder, family: Family) -> int:
+    """The foreign id of the mask token: the tokenizer's, else the config's, else that of a known name."""
+    found = folder.named("mask_token")
+    if found is None:
+        found = folder.config.get("mask_token_id", folder.generation.get("mask_token_id"))
+    if found is None:
+        found = next((folder.specials[name] for name in family.masks if name in folder.specials), None)
+    if found is None and family.mask_id in folder.specials.values():
+        found = family.mask_id
+    if found is None:
+        raise FamilyError(
+            f"{folder.config.path} has no mask_token_id and the tokenizer no mask token: {family.title} cannot "
+            "be decoded without one; fetch the model again, or add mask_token_id"
+        )
+    return int(found)
+
+
+def ends_of(folder: Folder, family: Family) -> list[int]:
+    """The foreign ids of tokens that end a text, the first one first."""
+    said: list[int | None] = []
+    for source in (
+        folder.config.get("eos_token_id"),
+        folder.named("eos_token"),
+        folder.generation.get("eos_token_id"),
+    ):
+        said += source if isinstance(source, Sequence) else [source]
+    named = [folder.specials.get(name) for name in family.ends]
+    found = list(dict.fromkeys(int(i) for i in (*said, *named) if i is not None))
+    if not found:
+        raise FamilyError(
+            f"{folder.config.path} has no eos_token_id and the tokenizer no eos token; fetch the model again"
+        )
+    return found
+
+
+def _mark(folder: Folder, field: str, name: str, published: int) -> int:
+    known = folder.config.get(field, folder.generation.get(field))
+    return int(folder.specials.get(name, published) if known is None else known)
