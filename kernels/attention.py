@@ -1,10 +1,11 @@
 """Canvas attention: a block of queries over cached and new keys, grouped heads (GQA).
 
 Keys and values lie in one preallocated cache: sequence b has `past` old rows and behind them its new ones, already
-written. Of its T query rows the first `causal` see the past and the new rows up to themselves; the others, the
-canvas, see the past and all `rows` new rows; rows from `rows` on are padding, see nothing and come out as zeros.
-A window of w rows hides what is w or more rows back; it does not cut the canvas ahead. Three integers for each
-sequence say all that, so no mask is ever written.
+written. Of its T query rows the first `causal` see the past and the new rows up to themselves, or to the end of their
+own `block` of rows where those see each other; the others, the canvas, see the past and all `rows` new rows; rows from
+`rows` on are padding, see nothing and come out as zeros. A window of w rows hides what is w or more rows back; it does
+not cut the canvas ahead. Three integers for each sequence say all that, so no mask is ever written. The cache may have
+more sequences than the batch: `slot` says which one is whose.
 
 The query heads that share a key head are packed as rows of one tile, so a key is read once for all of them. The keys
 are split over programs whose partial sums a second kernel joins by log-sum-exp (Flash-Decoding, Dao et al. 2023):
@@ -57,13 +58,20 @@ def canvas_attention_reference(
 
 
 def visible(
-    past_B: torch.Tensor, causal_B: torch.Tensor, rows_B: torch.Tensor, t: int, s: int, window: int | None
+    past_B: torch.Tensor,
+    causal_B: torch.Tensor,
+    rows_B: torch.Tensor,
+    t: int,
+    s: int,
+    window: int | None,
+    block: int = 1,
 ) -> torch.Tensor:
     """The rule of the module's docstring as a mask `[B, t, s]`, True where a query row sees a key row."""
     row_T1 = torch.arange(t, device=past_B.device)[:, None]
     past, causal, rows = (n.long()[:, None, None] for n in (past_B, causal_B, rows_B))
     ahead_BTS = torch.arange(s, device=past_B.device) - past  # a key's place among the new rows
-    last_BT1 = torch.where(row_T1 < causal, row_T1, rows - 1)
+    end_BT1 = torch.minimum((row_T1 // block + 1) * block, causal) - 1  # of a clean row's block
+    last_BT1 = torch.where(row_T1 < causal, end_BT1, rows - 1)
     seen = (ahead_BTS <= last_BT1) & (row_T1 < rows)
     return seen if window is None else seen & (row_T1 - ahead_BTS < window)
 
@@ -77,9 +85,13 @@ def cached_attention_reference(
     rows_B: torch.Tensor,
     window: int | None = None,
     scale: float | None = None,
+    block: int = 1,
+    slot_B: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """What `cached_attention` computes, by a dense mask. The cache behind a sequence's rows may hold anything."""
-    mask_BTS = visible(past_B, causal_B, rows_B, q_BHTD.shape[2], k_BGSD.shape[2], window)
+    if slot_B is not None:
+        k_BGSD, v_BGSD = k_BGSD[slot_B.long()], v_BGSD[slot_B.long()]
+    mask_BTS = visible(past_B, causal_B, rows_B, q_BHTD.shape[2], k_BGSD.shape[2], window, block)
     unseen_BS = ~mask_BTS.any(1)[:, None, :, None]
     k, v = k_BGSD.masked_fill(unseen_BS, 0), v_BGSD.masked_fill(unseen_BS, 0)
     blind_BT = ~mask_BTS.any(-1)
@@ -98,40 +110,49 @@ def cached_attention(
     window: int | None = None,
     scale: float | None = None,
     splits: int | None = None,
+    block: int = 1,
+    slot_B: torch.Tensor | None = None,
     backend: Choice = None,
 ) -> torch.Tensor:
     """Attention of new rows over a cache that holds them too, by the rule of the module's docstring.
 
-    Counts are int32 `[B]` on the device; `past + rows` must not exceed S (the kernel cannot look without waiting for
-    the device: it reads nothing beyond S). `scale` is 1/sqrt(D) by default, `splits` by how much a GPU does at once.
-    Returns `[B, H, T, D]` in the queries' dtype, with the heads of a row side by side in memory.
-    Raises ValueError for shapes or layouts that don't fit.
+    Counts are int32 `[B]` on the device, and so is `slot`, without which sequence b's cache is the b-th; `past + rows`
+    must not exceed S (the kernel cannot look without waiting for the device: it reads nothing beyond S). `scale` is
+    1/sqrt(D) by default, `splits` by how much a GPU does at once. Returns `[B, H, T, D]` in the queries' dtype, with
+    the heads of a row side by side in memory. Raises ValueError for shapes or layouts that don't fit.
     """
-    _check(q_BHTD, k_BGSD, v_BGSD, (past_B, causal_B, rows_B), window)
+    _check(q_BHTD, k_BGSD, v_BGSD, (past_B, causal_B, rows_B), window, slot_B)
+    require(block > 0, f"a block has at least one row, not {block}")
     d = q_BHTD.shape[3]
     obstacle = None if d <= LARGEST_HEAD else f"heads of {d} are larger than {LARGEST_HEAD}"
     counts = (past_B, causal_B, rows_B)
-    if not dispatch.use_triton(backend, (q_BHTD, k_BGSD, v_BGSD, *counts), obstacle):
-        return cached_attention_reference(q_BHTD, k_BGSD, v_BGSD, *counts, window, scale)
+    if not dispatch.use_triton(backend, (q_BHTD, k_BGSD, v_BGSD, *counts, slot_B), obstacle):
+        return cached_attention_reference(q_BHTD, k_BGSD, v_BGSD, *counts, window, scale, block, slot_B)
     require_rows(q=q_BHTD, k=k_BGSD, v=v_BGSD)
     for name, rows in (("k", k_BGSD), ("v", v_BGSD)):
         require(rows.shape[2] * rows.stride(2) < 2**31, f"{name}: rows of a head span 2^31 elements or more")
     splits = _splits(q_BHTD, k_BGSD) if splits is None else splits
     scale = 1 / math.sqrt(d) if scale is None else scale
-    return _launch(q_BHTD, k_BGSD, v_BGSD, counts, window, scale * _LOG2_E, splits)
+    return _launch(q_BHTD, k_BGSD, v_BGSD, counts, window, scale * _LOG2_E, splits, block, slot_B)
 
 
 def _check(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, counts: tuple[torch.Tensor, ...], window: int | None
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    counts: tuple[torch.Tensor, ...],
+    window: int | None,
+    slot_B: torch.Tensor | None,
 ) -> None:
     require(q.ndim == k.ndim == 4, f"queries and keys have 4 dimensions, not {q.ndim} and {k.ndim}")
     (b, h, _, d), g = q.shape, k.shape[1]
     require(g > 0 and h % g == 0, f"{h} query heads cannot share {g} key/value heads")
-    require_shape("k", k, (b, g, k.shape[2], d))
+    require_shape("k", k, (b if slot_B is None else k.shape[0], g, k.shape[2], d))
     require_shape("v", v, k.shape)
     require(q.dtype == k.dtype == v.dtype, f"q, k and v differ in dtype: {q.dtype}, {k.dtype}, {v.dtype}")
     require(window is None or window > 0, f"a window has at least one row, not {window}")
-    for name, count in zip(("past", "causal", "rows"), counts, strict=True):
+    given = {"past": counts[0], "causal": counts[1], "rows": counts[2]}
+    for name, count in (given if slot_B is None else {**given, "slot": slot_B}).items():
         require_shape(name, count, (b,))
         require(count.dtype == torch.int32, f"{name} must be int32, not {count.dtype}")
         require(count.stride(0) == 1 or b == 1, f"{name} must be contiguous")
@@ -148,7 +169,7 @@ def _splits(q: torch.Tensor, k: torch.Tensor) -> int:
     """About two programs for each multiprocessor, and at least four blocks of keys for each program."""
     share = q.shape[1] // k.shape[1]
     block_m, block_n = _tile(q, share)
-    programs = max(1, -(-q.shape[2] * share // block_m) * k.shape[0] * k.shape[1])
+    programs = max(1, -(-q.shape[2] * share // block_m) * q.shape[0] * k.shape[1])
     return max(1, min(2 * dispatch.processors(q.device) // programs, k.shape[2] // (4 * block_n), 64))
 
 
@@ -160,6 +181,8 @@ def _launch(
     window: int | None,
     scale: float,
     splits: int,
+    block: int,
+    slot_B: torch.Tensor | None,
 ) -> torch.Tensor:
     (b, h, t, d), (g, s), wide = q.shape, k.shape[1:3], q.dtype == torch.float32
     block_m, block_n = _tile(q, h // g)
@@ -174,7 +197,8 @@ def _launch(
     sizes = {"T": t, "S": s, "G": g, "SHARE": h // g, "D": d, "BLOCK_D": block_d, "SPLITS": splits}
     meta = {"BLOCK_M": block_m, "BLOCK_N": block_n, "num_stages": 2}
     meta |= {"WINDOW": window is not None, "num_warps": 8 if wide or block_m == 128 else 4}
-    tensors = (q, k, v, part_PBHTD, lse_PBHT, *counts)
+    meta |= {"CLEAN": block, "SLOTS": slot_B is not None}
+    tensors = (q, k, v, part_PBHTD, lse_PBHT, *counts, counts[0] if slot_B is None else slot_B)
     grid = (-(-t * (h // g) // block_m), b * g, splits)
     dispatch.launch(_attend_kernel, grid, *tensors, *strides, window or 0, scale, **sizes, **meta)
     if splits > 1:
@@ -188,12 +212,12 @@ def _launch(
 
 @jit
 def _attend_kernel(
-    q, k, v, out, lse, past_B, causal_B, rows_B,
+    q, k, v, out, lse, past_B, causal_B, rows_B, slot_B,
     q_b, q_h, q_t, k_b, k_g, k_s, v_b, v_g, v_s, out_p, out_b, out_h, out_t,
     window, scale,
     T, S, G,
     SHARE: constexpr, D: constexpr, BLOCK_D: constexpr, SPLITS: constexpr,
-    BLOCK_M: constexpr, BLOCK_N: constexpr, WINDOW: constexpr,
+    BLOCK_M: constexpr, BLOCK_N: constexpr, WINDOW: constexpr, CLEAN: constexpr, SLOTS: constexpr,
 ):  # fmt: skip
     """One tile of packed query rows over one split of one key head's rows. Row m is query row m // SHARE of the
     group's head m % SHARE. `scale` has log2(e) in it: exponentials are of base 2."""
@@ -204,23 +228,27 @@ def _attend_kernel(
     t, head, in_d = m // SHARE, g * SHARE + m % SHARE, d < D
     # Programs' numbers in 64 bits: a cache may have more than 2^31 elements.
     b64, g64 = b.to(tl.int64), g.to(tl.int64)
+    lane64 = tl.load(slot_B + b).to(tl.int64) if SLOTS else b64
     at_q = q + b64 * q_b + head[:, None] * q_h + t[:, None] * q_t + d[None, :]
     q_MD = tl.load(at_q, mask=(t < T)[:, None] & in_d[None, :], other=0.0)
 
     # Keys that some row of the tile may see, in whole blocks, shared out among the splits.
     first_t = tl.program_id(0) * BLOCK_M // SHARE
     last_t = (tl.program_id(0) * BLOCK_M + BLOCK_M - 1) // SHARE
-    end = tl.minimum(past + tl.where(last_t < causal, last_t + 1, rows), S)
+    last_end = tl.minimum((last_t // CLEAN + 1) * CLEAN, causal)
+    end = tl.minimum(past + tl.where(last_t < causal, last_end, rows), S)
     begin = 0
     if WINDOW:
         begin = tl.maximum(past + first_t - window + 1, 0) // BLOCK_N * BLOCK_N
     share = tl.cdiv(tl.cdiv(end - begin, BLOCK_N), SPLITS) * BLOCK_N
     begin += split * share
     end = tl.minimum(end, begin + share)
-    last_M = tl.where(t < causal, t, rows - 1)  # the last new row that a row sees
+    last_M = tl.where(
+        t < causal, tl.minimum((t // CLEAN + 1) * CLEAN, causal) - 1, rows - 1
+    )  # a row sees so far
 
-    k += b64 * k_b + g64 * k_g
-    v += b64 * v_b + g64 * v_g
+    k += lane64 * k_b + g64 * k_g
+    v += lane64 * v_b + g64 * v_g
     best_M = tl.full([BLOCK_M], float("-inf"), tl.float32)
     sum_M = tl.zeros([BLOCK_M], tl.float32)
     acc_MD = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)

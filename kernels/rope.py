@@ -21,22 +21,25 @@ def rotate_and_store_reference(
     k_BTGD: torch.Tensor,
     v_BTGD: torch.Tensor,
     positions_BT: torch.Tensor,
-    slots_BT: torch.Tensor,
+    places_BT: torch.Tensor,
     frequencies_F: torch.Tensor,
     cache_k_BGSD: torch.Tensor,
     cache_v_BGSD: torch.Tensor,
     q_weight_D: torch.Tensor | None = None,
     k_weight_D: torch.Tensor | None = None,
     eps: float = 1e-6,
+    magnitude: float = 1.0,
+    slot_B: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """What `rotate_and_store` does, written out."""
     wide = torch.promote_types(q_BTHD.dtype, torch.float32)
     angle_BT1F = (positions_BT[..., None].to(wide) * frequencies_F.to(wide))[:, :, None]
-    q = _turn(_normed(q_BTHD.to(wide), q_weight_D, eps), angle_BT1F)
-    k = _turn(_normed(k_BTGD.to(wide), k_weight_D, eps), angle_BT1F)
-    b, t = ((slots_BT >= 0) & (slots_BT < cache_k_BGSD.shape[2])).nonzero(as_tuple=True)
-    cache_k_BGSD[b, :, slots_BT[b, t].long()] = k[b, t].to(cache_k_BGSD.dtype)
-    cache_v_BGSD[b, :, slots_BT[b, t].long()] = v_BTGD[b, t]
+    q = _turn(_normed(q_BTHD.to(wide), q_weight_D, eps), angle_BT1F, magnitude)
+    k = _turn(_normed(k_BTGD.to(wide), k_weight_D, eps), angle_BT1F, magnitude)
+    b, t = ((places_BT >= 0) & (places_BT < cache_k_BGSD.shape[2])).nonzero(as_tuple=True)
+    place, slot = places_BT[b, t].long(), b if slot_B is None else slot_B.long()[b]
+    cache_k_BGSD[slot, :, place] = k[b, t].to(cache_k_BGSD.dtype)
+    cache_v_BGSD[slot, :, place] = v_BTGD[b, t]
     return q.to(q_BTHD.dtype).transpose(1, 2)
 
 
@@ -46,8 +49,8 @@ def _normed(x: torch.Tensor, weight: torch.Tensor | None, eps: float) -> torch.T
     return torch.nn.functional.rms_norm(x, weight.shape, weight.to(x.dtype), eps)
 
 
-def _turn(x: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
-    f, cos, sin = angle.shape[-1], angle.cos(), angle.sin()
+def _turn(x: torch.Tensor, angle: torch.Tensor, magnitude: float) -> torch.Tensor:
+    f, cos, sin = angle.shape[-1], angle.cos() * magnitude, angle.sin() * magnitude
     a, b = x[..., :f], x[..., f : 2 * f]
     return torch.cat((a * cos - b * sin, b * cos + a * sin, x[..., 2 * f :]), dim=-1)
 
@@ -57,7 +60,7 @@ def rotate_and_store(
     k_BTGD: torch.Tensor,
     v_BTGD: torch.Tensor,
     positions_BT: torch.Tensor,
-    slots_BT: torch.Tensor,
+    places_BT: torch.Tensor,
     frequencies_F: torch.Tensor,
     cache_k_BGSD: torch.Tensor,
     cache_v_BGSD: torch.Tensor,
@@ -65,53 +68,70 @@ def rotate_and_store(
     q_weight_D: torch.Tensor | None = None,
     k_weight_D: torch.Tensor | None = None,
     eps: float = 1e-6,
+    magnitude: float = 1.0,
+    slot_B: torch.Tensor | None = None,
     backend: Choice = None,
 ) -> torch.Tensor:
-    """Norm and turn queries and keys, and write keys and values into the cache's rows `slots`.
+    """Norm and turn queries and keys, and write keys and values into rows `places` of the cache.
 
-    A slot outside 0..S-1 writes nothing (padding); no two slots of a sequence may be equal. Positions and slots are
-    integers, `frequencies` float32 in radians per position, with 2F at most D. Returns queries `[B, H, T, D]`, a
-    view of `[B, T, H, D]`. Raises ValueError for shapes or layouts that don't fit.
+    A place outside 0..S-1 writes nothing (padding); no two places of a sequence may be equal. Positions and places are
+    integers, `frequencies` float32 in radians per position, with 2F at most D; what is turned is multiplied by
+    `magnitude` (YaRN). Where the cache has other sequences too, int32 `slot` says which one is whose. Returns queries
+    `[B, H, T, D]`, a view of `[B, T, H, D]`. Raises ValueError for shapes or layouts that don't fit.
     """
-    given = (q_BTHD, k_BTGD, v_BTGD, positions_BT, slots_BT, frequencies_F, cache_k_BGSD, cache_v_BGSD)
-    _check(*given)
+    given = (q_BTHD, k_BTGD, v_BTGD, positions_BT, places_BT, frequencies_F, cache_k_BGSD, cache_v_BGSD)
+    _check(*given, slot_B)
     for name, weight in (("q_weight", q_weight_D), ("k_weight", k_weight_D)):
         if weight is not None:
             require_shape(name, weight, q_BTHD.shape[3:])
-    if not dispatch.use_triton(backend, (*given, q_weight_D, k_weight_D)):
-        return rotate_and_store_reference(*given, q_weight_D, k_weight_D, eps)
+    if not dispatch.use_triton(backend, (*given, q_weight_D, k_weight_D, slot_B)):
+        return rotate_and_store_reference(*given, q_weight_D, k_weight_D, eps, magnitude, slot_B)
     require_rows(q=q_BTHD, k=k_BTGD, v=v_BTGD, cache_k=cache_k_BGSD, cache_v=cache_v_BGSD)
     require_rows(frequencies=frequencies_F, q_weight=q_weight_D, k_weight=k_weight_D)
     require(
-        positions_BT.is_contiguous() and slots_BT.is_contiguous(), "positions and slots must be contiguous"
+        positions_BT.is_contiguous() and places_BT.is_contiguous(), "positions and places must be contiguous"
     )
-    return _launch(*given, q_weight_D, k_weight_D, eps)
+    return _launch(*given, q_weight_D, k_weight_D, eps, magnitude, slot_B)
 
 
-def _check(q, k, v, positions, slots, frequencies, cache_k, cache_v) -> None:
+def _check(q, k, v, positions, places, frequencies, cache_k, cache_v, slot) -> None:
     (b, t, _, d), g = q.shape, k.shape[2]
     require_shape("k", k, (b, t, g, d))
     require_shape("v", v, (b, t, g, d))
     require_shape("positions", positions, (b, t))
-    require_shape("slots", slots, (b, t))
-    require_shape("cache_k", cache_k, (b, g, cache_k.shape[2], d))
+    require_shape("places", places, (b, t))
+    require_shape("cache_k", cache_k, (b if slot is None else cache_k.shape[0], g, cache_k.shape[2], d))
+    if slot is not None:
+        require_shape("slot", slot, (b,))
+        require(slot.dtype == torch.int32, f"slot must be int32, not {slot.dtype}")
     require_shape("cache_v", cache_v, cache_k.shape)
     dtypes = {x.dtype for x in (q, k, v, cache_k, cache_v)}
     require(len(dtypes) == 1, f"q, k, v and the cache differ in dtype: {', '.join(sorted(map(str, dtypes)))}")
     f = frequencies.shape[0]
     require(0 < 2 * f <= d, f"{f} frequencies turn {2 * f} numbers, and a head has {d}")
-    for name, x in (("positions", positions), ("slots", slots)):
+    for name, x in (("positions", positions), ("places", places)):
         require(
             not x.is_floating_point() and x.dtype != torch.bool, f"{name} must be integers, not {x.dtype}"
         )
 
 
 def _launch(
-    q, k, v, positions, slots, frequencies, cache_k, cache_v, q_weight, k_weight, eps
+    q, k, v, positions, places, frequencies, cache_k, cache_v, q_weight, k_weight, eps, magnitude, slot
 ) -> torch.Tensor:
     (b, t, h, d), g, f = q.shape, k.shape[2], frequencies.shape[0]
     out = torch.empty(b, t, h, d, dtype=q.dtype, device=q.device)
-    tensors = (q, k, v, out, cache_k, cache_v, positions, slots, frequencies)
+    tensors = (
+        q,
+        k,
+        v,
+        out,
+        cache_k,
+        cache_v,
+        positions,
+        places,
+        positions if slot is None else slot,
+        frequencies,
+    )
     weights = (q if q_weight is None else q_weight, k if k_weight is None else k_weight)
     strides = (
         *q.stride()[:3],
@@ -122,19 +142,29 @@ def _launch(
     )
     meta = {"D": d, "F": f, "BLOCK_F": power_of_two(f), "BLOCK_D": power_of_two(d), "num_warps": 1}
     meta |= {"REST": d - 2 * f, "BLOCK_REST": power_of_two(d - 2 * f)}
-    meta |= {"Q_NORM": q_weight is not None, "K_NORM": k_weight is not None}
+    meta |= {"Q_NORM": q_weight is not None, "K_NORM": k_weight is not None, "SLOTS": slot is not None}
     dispatch.launch(
-        _rotate_kernel, (b * t, h + g), *tensors, *weights, *strides, t, h, cache_k.shape[2], eps, **meta
+        _rotate_kernel,
+        (b * t, h + g),
+        *tensors,
+        *weights,
+        *strides,
+        t,
+        h,
+        cache_k.shape[2],
+        eps,
+        magnitude,
+        **meta,
     )
     return out.transpose(1, 2)
 
 
 @jit
 def _rotate_kernel(
-    q, k, v, out, cache_k, cache_v, positions, slots, frequencies, q_weight, k_weight,
-    q_b, q_t, q_h, k_b, k_t, k_g, v_b, v_t, v_g, ck_b, ck_g, ck_s, cv_b, cv_g, cv_s, T, H, S, eps,
+    q, k, v, out, cache_k, cache_v, positions, places, slot_B, frequencies, q_weight, k_weight,
+    q_b, q_t, q_h, k_b, k_t, k_g, v_b, v_t, v_g, ck_b, ck_g, ck_s, cv_b, cv_g, cv_s, T, H, S, eps, magnitude,
     D: constexpr, F: constexpr, REST: constexpr, BLOCK_D: constexpr, BLOCK_F: constexpr, BLOCK_REST: constexpr,
-    Q_NORM: constexpr, K_NORM: constexpr,
+    Q_NORM: constexpr, K_NORM: constexpr, SLOTS: constexpr,
 ):  # fmt: skip
     """One head of one new row: a query head below H, a key head and its values from there on."""
     row, head = tl.program_id(0), tl.program_id(1)
@@ -142,21 +172,22 @@ def _rotate_kernel(
     f = tl.arange(0, BLOCK_F)
     # Not the hardware's approximate sine: positions of many thousand radians need its range reduction.
     angle_F = tl.load(positions + row).to(tl.float32) * tl.load(frequencies + f, mask=f < F, other=0.0)
-    cos_F, sin_F = tl.cos(angle_F), tl.sin(angle_F)
+    cos_F, sin_F = tl.cos(angle_F) * magnitude, tl.sin(angle_F) * magnitude
     if head < H:
         source = q + b * q_b + t * q_t + head * q_h
         target = out + (row.to(tl.int64) * H + head) * D
         _turn_head(source, target, q_weight, cos_F, sin_F, eps, D, F, REST, BLOCK_F, BLOCK_REST, Q_NORM)
     else:
         g = head - H
-        slot = tl.load(slots + row).to(tl.int64)
-        if (slot >= 0) & (slot < S):
+        place = tl.load(places + row).to(tl.int64)
+        lane = tl.load(slot_B + b).to(tl.int64) if SLOTS else b
+        if (place >= 0) & (place < S):
             source = k + b * k_b + t * k_t + g * k_g
-            target = cache_k + b * ck_b + g * ck_g + slot * ck_s
+            target = cache_k + lane * ck_b + g * ck_g + place * ck_s
             _turn_head(source, target, k_weight, cos_F, sin_F, eps, D, F, REST, BLOCK_F, BLOCK_REST, K_NORM)
             d = tl.arange(0, BLOCK_D)
             values_D = tl.load(v + b * v_b + t * v_t + g * v_g + d, mask=d < D, other=0.0)
-            tl.store(cache_v + b * cv_b + g * cv_g + slot * cv_s + d, values_D, mask=d < D)
+            tl.store(cache_v + lane * cv_b + g * cv_g + place * cv_s + d, values_D, mask=d < D)
 
 
 @jit

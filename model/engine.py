@@ -80,7 +80,7 @@ class DiffusionEngine:
         # Short blocks are what suits a checkpoint's own way; others decode in blocks of the trained length.
         own = decoding if mode == "diffusion" and fill_policy is None else replace(decoding, fill_block=0)
         self.reader = Reader(tokenizer, backend.config, own, guest.asking if guest else Native(tokenizer))
-        self.store = PrefixStore(backend.new_cache, grain=backend.config.clean_block)
+        self.store = PrefixStore(backend.new_cache, backend.prompt_bytes, backend.config.clean_block)
         backend.on_pressure(self.store.clear)
         self._fill = fill_policy
         self._mode: Mode = mode

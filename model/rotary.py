@@ -41,21 +41,43 @@ def rotary(config: ModelConfig, positions_BT: torch.Tensor, dtype: torch.dtype) 
     """Made anew, in at least float32: as a buffer it would follow the weights to bf16, which errs by half a radian at
     position 1,000."""
     wide = torch.promote_types(dtype, torch.float32)
+    frequencies_F = frequencies(config, positions_BT.device, wide)
+    angles_BTF = positions_BT[..., None].to(wide) * frequencies_F
+    factor, loud_BT = magnitude(config), loudness(config, positions_BT, wide)
+    cos_BTF, sin_BTF = (angles_BTF.cos() * factor).to(dtype), (angles_BTF.sin() * factor).to(dtype)
+    return Rotary(cos_BTF, sin_BTF, None if loud_BT is None else loud_BT.to(dtype))
+
+
+def frequencies(
+    config: ModelConfig, device: torch.device, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Radians per position of each turned pair, `[F]`."""
     scaling = dict(config.rope_scaling)
     size = config.rotary_size or config.head_size
-    steps_F = torch.arange(0, size, 2, device=positions_BT.device, dtype=wide)
+    steps_F = torch.arange(0, size, 2, device=device, dtype=dtype)
     frequencies_F = config.rope_theta ** (-steps_F / size)
     if "low_freq_factor" in scaling:
-        frequencies_F = _llama3(frequencies_F, scaling)
-    elif "beta_fast" in scaling:
-        frequencies_F = _yarn(frequencies_F, config.rope_theta, scaling)
-    angles_BTF = positions_BT[..., None].to(wide) * frequencies_F
-    factor = scaling.get("attention_factor", 1.0)
-    loudness = None
-    if beta := scaling.get("llama_4_scaling_beta"):
-        contexts = torch.floor(positions_BT.to(wide) / scaling[ORIGINAL])
-        loudness = (1 + beta * torch.log1p(contexts)).to(dtype)
-    return Rotary((angles_BTF.cos() * factor).to(dtype), (angles_BTF.sin() * factor).to(dtype), loudness)
+        return _llama3(frequencies_F, scaling)
+    if "beta_fast" in scaling:
+        return _yarn(frequencies_F, config.rope_theta, scaling)
+    return frequencies_F
+
+
+def magnitude(config: ModelConfig) -> float:
+    """What turned pairs are multiplied by."""
+    return dict(config.rope_scaling).get("attention_factor", 1.0)
+
+
+def loudness(
+    config: ModelConfig, positions_BT: torch.Tensor, dtype: torch.dtype = torch.float32
+) -> torch.Tensor | None:
+    """What each row's queries are multiplied by; None for nothing."""
+    scaling = dict(config.rope_scaling)
+    beta = scaling.get("llama_4_scaling_beta")
+    if not beta:
+        return None
+    contexts_BT = torch.floor(positions_BT.to(dtype) / scaling[ORIGINAL])
+    return 1 + beta * torch.log1p(contexts_BT)
 
 
 def _llama3(frequencies_F: torch.Tensor, scaling: Mapping[str, float]) -> torch.Tensor:

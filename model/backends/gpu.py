@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,8 +27,11 @@ from model.backends.pool import Pool, PooledCache
 from model.cache import KVCache
 from model.tokenizer import EOS
 
+Result = TypeVar("Result")
 _LONGEST_GRAPH = 128
 """New rows of a batch beyond which launching kernels one by one costs little beside running them."""
+_PROMPTS = 4
+"""Earlier prompts that are remembered."""
 _SLACK = 256
 """Rows of a slot besides the context: canvases that are written behind it."""
 
@@ -66,8 +70,11 @@ class GpuBackend(Backend):
         self._steps: dict[Shape, _Step] = {}
         self._biases: dict[int, tuple[np.ndarray, torch.Tensor]] = {}
         self._relievers: list[Callable[[], None]] = []
+        self.prompt_bytes = _PROMPTS * self._pool.slot_bytes
         name = torch.cuda.get_device_name(device) if is_cuda else str(device)
-        self.description = f"PyTorch {torch.__version__}, {name}, {about or str(dtype).removeprefix('torch.')}"
+        self.description = (
+            f"PyTorch {torch.__version__}, {name}, {about or str(dtype).removeprefix('torch.')}"
+        )
 
     def on_pressure(self, relieve: Callable[[], None]) -> None:
         self._relievers.append(relieve)
@@ -82,7 +89,7 @@ class GpuBackend(Backend):
     def forward(self, passes: Sequence[Pass]) -> list[Candidates]:
         return self._within_memory(lambda: self._forward(passes))
 
-    def _within_memory[T](self, work: Callable[[], T]) -> T:
+    def _within_memory(self, work: Callable[[], Result]) -> Result:
         """Once more with an empty prompt store where memory runs out; raises BackendError where that does not help."""
         try:
             return work()
@@ -221,8 +228,8 @@ class _Step:
 
 
 def _packed(passes: Sequence[Pass], shape: Shape, beyond: int) -> np.ndarray:
-    """All integers of a forward: ids, positions, whether canvas, places `[B, T]`; slot, past, causal, rows `[B]`; wanted
-    `[R]`. Padding reads id 0, sees nothing and writes to a place beyond its slot."""
+    """All integers of a forward: ids, positions, whether canvas, places `[B, T]`; slot, past, causal, rows `[B]`;
+    wanted `[R]`. Padding reads id 0, sees nothing and writes to a place beyond its slot."""
     grids = np.zeros((4, shape.batch, shape.rows), np.int32)
     grids[3] = beyond
     counts = np.zeros((4, shape.batch), np.int32)

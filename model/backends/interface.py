@@ -82,6 +82,8 @@ class Backend(ABC):
     config: ModelConfig
     description: str
     forbidden: Sequence[int] = ()
+    prompt_bytes: int = 64 << 20
+    """How much may be remembered of earlier prompts."""
 
     @abstractmethod
     def new_cache(self, capacity: int) -> KVCache:
@@ -92,7 +94,9 @@ class Backend(ABC):
         """Run all passes as one batch; each pass's causal tokens are in its cache afterwards."""
 
     def on_pressure(self, relieve: Callable[[], None]) -> None:
-        """`relieve` is called where memory runs out: it gives up what can be computed again."""
+        """`relieve` is called where memory runs out: it gives up what can be computed again. Only a device with memory
+        of its own ever does."""
+        return
 
     def allow(self, ids: Sequence[int]) -> np.ndarray:
         """A bias `[V]` under which only text ids and `ids` can be chosen."""

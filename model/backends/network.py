@@ -19,7 +19,6 @@ from kernels.mlp import silu_gate
 from kernels.norm import add_rms_norm
 from kernels.rope import rotate_and_store
 from model.backends.products import Product, Weights
-from model.config import ModelConfig
 from model.rotary import frequencies, loudness, magnitude
 from model.transformer import Layer, Transformer
 
@@ -121,7 +120,8 @@ class Network:
 def _mlp(layer: _Layer, h_BTC: torch.Tensor) -> torch.Tensor:
     if layer.mixture is not None:
         return layer.mixture(h_BTC)
-    assert layer.gate_up is not None and layer.down is not None
+    assert layer.gate_up is not None
+    assert layer.down is not None
     return layer.down(silu_gate(layer.gate_up(h_BTC)))
 
 

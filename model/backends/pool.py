@@ -21,7 +21,12 @@ class Pool:
     """`rows_NL2GSD` and which slots are free. `moved` is called when the memory has another address."""
 
     def __init__(
-        self, config: ModelConfig, size: int, dtype: torch.dtype, device: torch.device, moved: Callable[[], None]
+        self,
+        config: ModelConfig,
+        size: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        moved: Callable[[], None],
     ) -> None:
         self._shape = (config.layers, 2, config.kv_heads, size, config.head_size)
         self._moved = moved
@@ -32,6 +37,10 @@ class Pool:
     def size(self) -> int:
         """Rows of a slot."""
         return self._shape[3]
+
+    @property
+    def slot_bytes(self) -> int:
+        return self.rows_NL2GSD[0].nbytes
 
     def take(self) -> PooledCache:
         """A free slot as an empty cache; the pool grows by half where there is none. Raises torch.OutOfMemoryError."""

@@ -49,6 +49,20 @@ def test_the_kernel_is_the_reference(device, launches, shape, dtype: torch.dtype
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("block", [2, 4])
+def test_clean_rows_see_their_block_and_sequences_their_slot(device, launches, block: int) -> None:
+    given = inputs((4, 2, 32, 11, 90, 2, None, [(68, 8, 11), (4, 6, 6)]), torch.float32, device)
+    cache = torch.full((5, 2, *given[1].shape[1:]), math.nan, device=device)
+    slot = torch.tensor([2, 4], dtype=torch.int32, device=device)
+    cache[slot.long(), 0], cache[slot.long(), 1] = given[1], given[2]
+    options = {"block": block, "slot_B": slot, "splits": 2}
+    found = cached_attention(given[0], cache[:, 0], cache[:, 1], *given[3:], **options, backend="triton")
+    assert launches[0] == "_attend_kernel"
+    wanted = cached_attention(*given, block=block, backend="reference")
+    torch.testing.assert_close(found, wanted, atol=2e-5, rtol=2e-5)
+
+
+@pytest.mark.gpu
 def test_splits_change_nothing_but_rounding(device, launches) -> None:
     given = inputs((4, 1, 64, 4, 600, None, None, [(590, 2, 4), (64, 0, 4)]), torch.float32, device)
     one = cached_attention(*given, splits=1, backend="triton")
@@ -76,15 +90,17 @@ def test_without_a_word_the_kernel_is_chosen(device, launches) -> None:
     assert launches == ["_attend_kernel"], "float64 is the reference's"
 
 
+@pytest.mark.parametrize("block", [1, 2, 4])
 @pytest.mark.parametrize("window", [None, 1, 3, 50])
-def test_the_rule_of_what_is_visible(window: int | None) -> None:
-    counts = [(5, 2, 6), (0, 6, 6), (9, 0, 4)]
+def test_the_rule_of_what_is_visible(window: int | None, block: int) -> None:
+    counts = [(5, 2, 6), (0, 6, 6), (9, 0, 4), (3, 5, 6)]
     past, causal, rows = torch.tensor(counts, dtype=torch.int32).T
-    found = visible(past, causal, rows, 6, 16, window)
+    found = visible(past, causal, rows, 6, 16, window, block)
     for b, (p, c, n) in enumerate(counts):
         for t in range(6):
             for s in range(16):
-                last = p + t if t < c else p + n - 1
+                own = [row for row in range(c) if row // block == t // block]
+                last = p + max(own) if t < c else p + n - 1
                 wanted = t < n and s <= last and (window is None or p + t - s < window)
                 assert found[b, t, s] == wanted, (b, t, s)
 

@@ -27,6 +27,7 @@ SHARED_MEMORY = 227 * 1024
 OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
     "attention": lambda dtype: attention(dtype, heads=32, groups=8, d=128, t=32),
     "attention-window": lambda dtype: attention(dtype, heads=7, groups=1, d=96, t=1, window=5),
+    "attention-slots": lambda dtype: attention(dtype, heads=32, groups=8, d=128, t=64, block=32, slots=True),
     "head": lambda dtype: head_candidates(
         torch.zeros(32, 4096, dtype=dtype), torch.zeros(20_000, 4096, dtype=dtype), k=1
     ),
@@ -44,6 +45,7 @@ OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
     ),
     "rope": lambda dtype: rope(dtype, d=128, f=64, weight=torch.ones(128)),
     "rope-partial": lambda dtype: rope(dtype, d=96, f=24, weight=None),
+    "rope-slots": lambda dtype: rope(dtype, d=128, f=64, weight=None, slots=True),
     "gemm-int8": lambda dtype: int8_linear(
         torch.zeros(32, 4096, dtype=dtype), torch.zeros(999, 4096, dtype=torch.int8), torch.ones(999)
     ),
@@ -62,18 +64,28 @@ OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
 }
 
 
-def attention(dtype: torch.dtype, heads: int, groups: int, d: int, t: int, window: int | None = None) -> None:
+def attention(
+    dtype: torch.dtype,
+    heads: int,
+    groups: int,
+    d: int,
+    t: int,
+    window: int | None = None,
+    block: int = 1,
+    slots: bool = False,
+) -> None:
     q, (k, v) = torch.zeros(2, heads, t, d, dtype=dtype), torch.zeros(2, 2, groups, 2048, d, dtype=dtype)
     counts = [torch.zeros(2, dtype=torch.int32)] * 3
-    cached_attention(q, k, v, *counts, window=window)
+    slot = counts[0] if slots else None
+    cached_attention(q, k, v, *counts, window=window, block=block, slot_B=slot)
 
 
-def rope(dtype: torch.dtype, d: int, f: int, weight: torch.Tensor | None) -> None:
+def rope(dtype: torch.dtype, d: int, f: int, weight: torch.Tensor | None, slots: bool = False) -> None:
     q, k, cache = (torch.zeros(1, n, m, d, dtype=dtype) for n, m in ((4, 8), (4, 2), (2, 64)))
     places = torch.zeros(1, 4, dtype=torch.int64)
-    rotate_and_store(
-        q, k, k, places, places, torch.ones(f), cache, cache, q_weight_D=weight, k_weight_D=weight
-    )
+    slot = torch.zeros(1, dtype=torch.int32) if slots else None
+    given = (q, k, k, places, places, torch.ones(f), cache, cache)
+    rotate_and_store(*given, q_weight_D=weight, k_weight_D=weight, slot_B=slot)
 
 
 def steps(ids: torch.dtype, edits: bool) -> None:

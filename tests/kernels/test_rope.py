@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kernels.rope import rotate_and_store
-from model.transformer import rotate
+from model.rotary import Rotary
 
 TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 2e-2, torch.float16: 3e-3}
 SHAPES = [
@@ -55,14 +55,34 @@ def test_the_kernel_is_the_reference(device, launches, shape, dtype: torch.dtype
     assert torch.equal(given[7].nan_to_num(), copies[7].nan_to_num())
 
 
+@pytest.mark.gpu
+def test_a_sequence_writes_into_its_own_slot(device, launches) -> None:
+    """And what is turned may be made larger."""
+    given, options = inputs(SHAPES[1], torch.float32, device)
+    cache = torch.full((5, 2, *given[6].shape[1:]), float("nan"), device=device)
+    slot = torch.tensor([3, 0], dtype=torch.int32, device=device)
+    more = {**options, "magnitude": 1.5}
+    wanted = rotate_and_store(*given, **more, backend="reference")
+    found = rotate_and_store(*given[:6], cache[:, 0], cache[:, 1], **more, slot_B=slot, backend="triton")
+    assert launches == ["_rotate_kernel"]
+    close = {"atol": 2e-5, "rtol": 2e-5, "equal_nan": True}
+    torch.testing.assert_close(found, wanted, **close)
+    torch.testing.assert_close(cache[[3, 0], 0], given[6], **close)
+    assert cache[[1, 2, 4]].isnan().all()
+    plain = rotate_and_store(*given, **options, backend="reference")
+    f = given[5].shape[0]
+    torch.testing.assert_close(found[..., : 2 * f], 1.5 * plain[..., : 2 * f], atol=2e-5, rtol=2e-5)
+
+
 def test_the_reference_turns_as_the_transformer_does() -> None:
     """And it touches no row of the cache that no slot names."""
     given, _ = inputs((2, 3, 4, 2, 8, 4, 9), torch.float64, torch.device("cpu"), norm=False)
     q, k, v, positions, slots, frequencies, cache_k, cache_v = given
     found = rotate_and_store(*given)
     angles = positions[..., None] * frequencies.double()
-    turned = rotate(k.transpose(1, 2), angles.cos(), angles.sin())
-    torch.testing.assert_close(found, rotate(q.transpose(1, 2), angles.cos(), angles.sin()))
+    rotary = Rotary(angles.cos(), angles.sin())
+    turned = rotary.turn(k.transpose(1, 2))
+    torch.testing.assert_close(found, rotary.turn(q.transpose(1, 2)))
     named = [(b, t, int(slots[b, t])) for b in range(2) for t in range(3) if 0 <= slots[b, t] < 9]
     assert len(named) == 4
     for b, t, slot in named:
