@@ -43,7 +43,9 @@ def read_rope(fields: Fields, kinds: tuple[str, ...] = KINDS) -> tuple[float, Sc
 
 def rotary_part(fields: Fields) -> float:
     """The part of each head that is turned."""
-    parameters = fields.get("rope_parameters", {})
+    parameters = fields.get("rope_parameters")
+    if not isinstance(parameters, Mapping):
+        return fields.number("partial_rotary_factor", 1.0)
     return float(parameters.get("partial_rotary_factor", fields.number("partial_rotary_factor", 1.0)))
 
 
