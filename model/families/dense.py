@@ -35,18 +35,18 @@ def read_dense(
     """Raises FamilyError where a field is missing, or says what our network does not compute."""
     fields = folder.config
     refuse_variants(fields)
-    heads, width = fields.integer("num_attention_heads"), fields.integer("hidden_size")
+    heads, width = fields.count("num_attention_heads"), fields.count("hidden_size")
     theta, scaling = read_rope(fields)
     return build(
         folder,
-        vocab=FIRST_TEXT_ID + fields.integer("vocab_size"),
+        vocab=FIRST_TEXT_ID + fields.count("vocab_size"),
         width=width,
-        layers=fields.integer("num_hidden_layers"),
+        layers=fields.count("num_hidden_layers"),
         heads=heads,
-        kv_heads=fields.integer("num_key_value_heads", heads),
-        head_size=fields.integer("head_dim", width // heads),
-        ff=fields.integer("intermediate_size"),
-        positions=fields.integer("max_position_embeddings"),
+        kv_heads=fields.count("num_key_value_heads", heads),
+        head_size=fields.count("head_dim", width // heads),
+        ff=fields.count("intermediate_size"),
+        positions=fields.count("max_position_embeddings"),
         block=block if clean_block <= 1 else clean_block,
         rope_theta=theta,
         rope_scaling=scaling,
@@ -100,8 +100,8 @@ def read_experts(fields: Fields) -> Experts:
             f"{fields.path}: mlp_only_layers = {fields.get('mlp_only_layers')} is not supported"
         )
     return Experts(
-        count=fields.integer("num_experts"),
-        per_token=fields.integer("num_experts_per_tok"),
-        ff=fields.integer("moe_intermediate_size"),
+        count=fields.count("num_experts"),
+        per_token=fields.count("num_experts_per_tok"),
+        ff=fields.count("moe_intermediate_size"),
         is_normalised=bool(fields.get("norm_topk_prob", False)),
     )

@@ -20,7 +20,7 @@ STABLE_DIFFCODER = Family(
     title="Stable-DiffCoder",
     architectures=("StableDiffcoderForCausalLM",),
     read=_read,
-    masks=("<[MASK]>", "[MASK]", "<mask>", "<|mask|>"),
+    masks=("<[MASK_TOKEN]>", "<|mask|>"),
     mask_id=5,  # a default of the published `generate`
     decoding={"policy": "threshold", "threshold": 0.95, "temperature": 0.0},
 )

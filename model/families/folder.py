@@ -45,6 +45,12 @@ class Fields:
     def integer(self, name: str, default: int | None = None) -> int:
         return int(self._number(name, int, default))
 
+    def count(self, name: str, default: int | None = None) -> int:
+        """An integer above 0."""
+        if (found := self.integer(name, default)) < 1:
+            raise FamilyError(f"{self.path}: {name} = {found} describes no network; fetch the model again")
+        return found
+
     def number(self, name: str, default: float | None = None) -> float:
         return float(self._number(name, float, default))
 

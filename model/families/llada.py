@@ -43,19 +43,19 @@ def _read(folder: Folder) -> ModelConfig:
         scale_logits=False,
         block_group_size=1,
     )
-    heads, width = fields.integer("n_heads"), fields.integer("d_model")
+    heads, width = fields.count("n_heads"), fields.count("d_model")
     if fields.get("multi_query_attention"):
         raise FamilyError(f"{fields.path}: multi_query_attention is not supported; n_kv_heads is")
     return build(
         folder,
-        vocab=FIRST_TEXT_ID + (fields.get("embedding_size") or fields.integer("vocab_size")),
+        vocab=FIRST_TEXT_ID + (fields.get("embedding_size") or fields.count("vocab_size")),
         width=width,
-        layers=fields.integer("n_layers"),
+        layers=fields.count("n_layers"),
         heads=heads,
-        kv_heads=fields.integer("n_kv_heads", heads),
+        kv_heads=fields.count("n_kv_heads", heads),
         head_size=width // heads,
-        ff=fields.integer("mlp_hidden_size", width * fields.integer("mlp_ratio", 4)),
-        positions=fields.integer("max_sequence_length"),
+        ff=fields.count("mlp_hidden_size", width * fields.count("mlp_ratio", 4)),
+        positions=fields.count("max_sequence_length"),
         block=FULL_BLOCK,
         rope_theta=fields.number("rope_theta", 10_000.0),
         norm_eps=fields.number("rms_norm_eps", 1e-5),

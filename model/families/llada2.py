@@ -33,20 +33,20 @@ def _read(folder: Folder) -> ModelConfig:
     fields.only(score_function="sigmoid", norm_topk_prob=True)
     if fields.get("num_nextn_predict_layers", 0):
         raise FamilyError(f"{fields.path}: layers that predict further tokens are not supported")
-    heads, width = fields.integer("num_attention_heads"), fields.integer("hidden_size")
-    head_size = fields.integer("head_dim", width // heads)
+    heads, width = fields.count("num_attention_heads"), fields.count("hidden_size")
+    head_size = fields.count("head_dim", width // heads)
     turned = int(head_size * (rotary_part(fields) if "partial_rotary_factor" in fields.data else 0.5))
     theta, scaling = read_rope(fields)
     return build(
         folder,
-        vocab=FIRST_TEXT_ID + fields.integer("vocab_size"),
+        vocab=FIRST_TEXT_ID + fields.count("vocab_size"),
         width=width,
-        layers=fields.integer("num_hidden_layers"),
+        layers=fields.count("num_hidden_layers"),
         heads=heads,
         kv_heads=fields.integer("num_key_value_heads", 0) or heads,
         head_size=head_size,
-        ff=fields.integer("intermediate_size"),
-        positions=fields.integer("max_position_embeddings"),
+        ff=fields.count("intermediate_size"),
+        positions=fields.count("max_position_embeddings"),
         block=_BLOCK,
         rope_theta=theta,
         rope_scaling=scaling,
@@ -62,15 +62,15 @@ def _read(folder: Folder) -> ModelConfig:
 
 def _experts(folder: Folder) -> Experts:
     fields = folder.config
-    ff = fields.integer("moe_intermediate_size")
+    ff = fields.count("moe_intermediate_size")
     return Experts(
-        count=fields.integer("num_experts"),
-        per_token=fields.integer("num_experts_per_tok"),
+        count=fields.count("num_experts"),
+        per_token=fields.count("num_experts_per_tok"),
         ff=ff,
         shared_ff=fields.integer("num_shared_experts", 0) * ff,
         dense_layers=fields.integer("first_k_dense_replace", 0),
-        groups=fields.integer("n_group", 1),
-        groups_per_token=fields.integer("topk_group", 1),
+        groups=fields.count("n_group", 1),
+        groups_per_token=fields.count("topk_group", 1),
         scaling=fields.number("routed_scaling_factor", 1.0),
         scoring="sigmoid",
         has_bias=True,

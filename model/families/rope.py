@@ -43,7 +43,9 @@ def read_rope(fields: Fields, kinds: tuple[str, ...] = KINDS) -> tuple[float, Sc
 
 def rotary_part(fields: Fields) -> float:
     """The part of each head that is turned."""
-    parameters = fields.get("rope_parameters", {})
+    parameters = fields.get("rope_parameters")
+    if not isinstance(parameters, Mapping):
+        return fields.number("partial_rotary_factor", 1.0)
     return float(parameters.get("partial_rotary_factor", fields.number("partial_rotary_factor", 1.0)))
 
 
@@ -56,8 +58,8 @@ def _yarn(found: Mapping[str, Any], fields: Fields) -> dict[str, float]:
     factor = found.get("factor") or fields.integer("max_position_embeddings") / original
     attention = found.get("attention_factor")
     if attention is None:
-        both = found.get("mscale"), found.get("mscale_all_dim")
-        attention = _mscale(factor, both[0]) / _mscale(factor, both[1]) if all(both) else _mscale(factor, 1)
+        over, under = found.get("mscale"), found.get("mscale_all_dim")
+        attention = _mscale(factor, over) / _mscale(factor, under) if over and under else _mscale(factor, 1)
     return {
         "factor": factor,
         "beta_fast": found.get("beta_fast") or 32,

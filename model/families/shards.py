@@ -74,8 +74,12 @@ def _listed(folder: Path) -> dict[str, set[str]]:
     files: dict[str, set[str]] = {}
     for tensor, name in placed:
         files.setdefault(str(name), set()).add(tensor)
-    missing = [name for name in sorted(files) if not (folder / name).exists() and Path(name).name == name]
-    if missing:
+    for name in files:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise FamilyError(
+                f"{index} names {name!r}, which is no safetensors file of its folder; do not trust this model"
+            )
+    if missing := [name for name in sorted(files) if not (folder / name).exists()]:
         raise FamilyError(
             f"{folder} lacks {', '.join(missing[:3])}: {len(missing)} of the {len(files)} files that "
             f"{INDEX} names are missing; fetch the model again"
@@ -85,10 +89,6 @@ def _listed(folder: Path) -> dict[str, set[str]]:
 
 def _inside(folder: Path, name: str) -> Path:
     path, root = folder / name, folder.resolve()
-    if Path(name).name != name or not name.endswith(".safetensors"):
-        raise FamilyError(
-            f"{folder / INDEX} names {name!r}, which is no safetensors file of its folder; do not trust this model"
-        )
     target = path.resolve()
     blobs = root.parents[1] / "blobs" if root.parent.name == "snapshots" else None
     if target.parent not in (root, blobs):

@@ -15,7 +15,7 @@ from model.backends.interface import TOP_K, Pass
 from model.backends.torch import TorchBackend
 from model.families.foreign import ForeignCheckpoint, open_foreign
 from model.families.load import load_foreign
-from model.tokenizer import EOS, FIRST_TEXT_ID, MASK, Tokenizer
+from model.tokenizer import EOS, FIRST_TEXT_ID, MASK
 from model.transformer import masked
 from tests.model.families import plain
 from tests.model.families.checkpoints import (
@@ -304,13 +304,6 @@ def _assert_same_candidates(
     best = torch.log_softmax(expected[clean:] + torch.as_tensor(free)[FIRST_TEXT_ID:], dim=-1).topk(TOP_K)
     assert (torch.as_tensor(found.logp_RK) - best.values).abs().max() < 1e-4
     assert (torch.as_tensor(found.best) == best.indices[:, 0] + FIRST_TEXT_ID).all()
-
-
-@pytest.fixture(scope="session")
-def plain_tokenizer(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
-    path = tmp_path_factory.mktemp("text") / "tokenizer.json"
-    tokenizer.save(path)
-    return path
 
 
 @pytest.mark.parametrize("case", STOCK, ids=lambda c: c.name)
