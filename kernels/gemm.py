@@ -211,21 +211,34 @@ def _int4_linear_kernel(
     at_packed = packed + o.to(tl.int64)[None, :] * (groups * HALF) + j[:, None]
     share = tl.cdiv(groups, SPLITS)
     begin = tl.program_id(2) * share
+    # Each group's scales and zero points are loaded a step ahead: they are too few for the copies that run behind the
+    # products, and a step that waited for them would wait for the memory.
+    scale_O, zero_O = _load_group(scale, zero, begin, o, groups, outputs, HAS_ZERO)
     sum_RO = tl.zeros([BLOCK_R, BLOCK_O], tl.float32)
     for n in range(begin, tl.minimum(begin + share, groups)):
+        next_scale_O, next_zero_O = _load_group(scale, zero, n + 1, o, groups, outputs, HAS_ZERO)
         low = n * (2 * HALF) + j
         high = low + HALF
         low_RH = tl.load(at_x + low[None, :], mask=in_r & (low < inputs)[None, :], other=0.0)
         high_RH = tl.load(at_x + high[None, :], mask=in_r & (high < inputs)[None, :], other=0.0)
         byte_HO = tl.load(at_packed + n * HALF, mask=in_o[None, :], other=0)
-        scale_O = tl.load(scale + n * outputs + o, mask=in_o, other=0.0).to(tl.float32)
-        zero_O = tl.full([BLOCK_O], 8.0, tl.float32)
-        if HAS_ZERO:
-            zero_O = tl.load(zero + n * outputs + o, mask=in_o, other=0).to(tl.float32)
         first_HO = _widen(byte_HO & 15, zero_O).to(low_RH.dtype)
         second_HO = _widen(byte_HO >> 4, zero_O).to(low_RH.dtype)
-        sum_RO += (dot(low_RH, first_HO) + dot(high_RH, second_HO)) * scale_O[None, :]
+        sum_RO += (dot(low_RH, first_HO) + dot(high_RH, second_HO)) * scale_O.to(tl.float32)[None, :]
+        scale_O, zero_O = next_scale_O, next_zero_O
     _store_tile(out, sum_RO, r, o, rows, outputs)
+
+
+@jit
+def _load_group(scale, zero, n, o, groups, outputs, HAS_ZERO: constexpr):
+    """Scales and zero points of group n, as they are: whoever widened them here would wait for them here."""
+    at = n * outputs + o
+    mask = (o < outputs) & (at < groups * outputs)
+    scale_O = tl.load(scale + at, mask=mask, other=0.0)
+    zero_O = (tl.zeros_like(o) + 8).to(tl.uint8)
+    if HAS_ZERO:
+        zero_O = tl.load(zero + at, mask=mask, other=0)
+    return scale_O, zero_O
 
 
 @jit
@@ -233,7 +246,7 @@ def _widen(q_HO, zero_O):
     """`q - zero` in float32 for whole numbers below 2^23: or-ed into the bits of 2^23 they are float32 without a
     conversion, of which a multiprocessor does fewer at a time than of anything else here."""
     bits_HO = q_HO.to(tl.int32) | 0x4B000000
-    return bits_HO.to(tl.float32, bitcast=True) - (zero_O + 8388608.0)[None, :]
+    return bits_HO.to(tl.float32, bitcast=True) - (zero_O.to(tl.float32) + 8388608.0)[None, :]
 
 
 @jit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -19,6 +20,10 @@ SHAPES = [
     (2, 2, 128, 16, 96, 8, None, [(64, 0, 16), (0, 0, 3)]),  # more splits than blocks of keys
     (3, 1, 40, 19, 64, None, None, [(20, 6, 19), (0, 0, 0)]),  # a sequence that is only padding
 ]
+CASES = [
+    *itertools.product(SHAPES, (torch.float32, torch.bfloat16)),
+    (SHAPES[1], torch.float16),  # compiled as bfloat16 is
+]
 
 
 def inputs(shape, dtype: torch.dtype, device: torch.device):
@@ -34,8 +39,7 @@ def inputs(shape, dtype: torch.dtype, device: torch.device):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(("shape", "dtype"), CASES, ids=str)
 def test_the_kernel_is_the_reference(device, launches, shape, dtype: torch.dtype) -> None:
     *_, splits, window, _ = shape
     given = inputs(shape, dtype, device)
@@ -64,10 +68,10 @@ def test_clean_rows_see_their_block_and_sequences_their_slot(device, launches, b
 
 @pytest.mark.gpu
 def test_splits_change_nothing_but_rounding(device, launches) -> None:
-    given = inputs((4, 1, 64, 4, 600, None, None, [(590, 2, 4), (64, 0, 4)]), torch.float32, device)
+    given = inputs((4, 1, 32, 4, 300, None, None, [(290, 2, 4), (64, 0, 4)]), torch.float32, device)
     one = cached_attention(*given, splits=1, backend="triton")
     assert launches == ["_attend_kernel"]
-    for splits in (2, 5, 16):
+    for splits in (2, 5):
         torch.testing.assert_close(
             cached_attention(*given, splits=splits, backend="triton"), one, atol=1e-6, rtol=1e-5
         )
