@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from model.backends.load import load_backend
-from model.checkpoint import EMBEDDED, open_checkpoint
+from model.checkpoint import EMBEDDED, Decoding, ModelError, open_checkpoint
 from model.choices import Mode
 from model.engine import DiffusionEngine
+from model.guest import Guest
 
 Tell = Callable[[str, float], None]
+GUESTS = Decoding(fill_limit=64, prefix=1024, suffix=256, sections=256)
+"""Budgets of other people's models, which are large and read long contexts."""
 
 
 def load_engine(
@@ -18,19 +23,66 @@ def load_engine(
     backend: str = "auto",
     device: str = "auto",
     threads: int | None = None,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Tell | None = None,
     mode: Mode = "diffusion",
 ) -> DiffusionEngine:
-    """Load a checkpoint folder (None: the embedded one); raises ModelError with what to do.
+    """Load a checkpoint folder, our own or another family's (None: the embedded one); raises ModelError with what to
+    do.
 
-    `backend` is `onnx` (CPU, the default), `torch` (for a GPU, needs an extra), or `auto`: torch only where a
-    GPU is asked for. `progress` hears what is being done and the share that is done.
+    `backend` is `onnx` (CPU, the default of our own), `torch` (for a GPU, and for other families; needs an extra), or
+    `auto`. `progress` hears what is being done and the share that is done.
     """
     tell = progress or (lambda message, share: None)
     tell("reading the model", 0.1)
-    checkpoint = open_checkpoint(Path(model).expanduser() if model else EMBEDDED)
+    folder = Path(model).expanduser() if model else EMBEDDED
+    if is_foreign(folder):
+        return _guest(folder, backend, device, tell, mode)
+    checkpoint = open_checkpoint(folder)
     tokenizer = checkpoint.tokenizer()
     tell("loading the network", 0.4)
     network = load_backend(checkpoint, backend, device, threads)
     tell("ready", 1.0)
     return DiffusionEngine(network, tokenizer, checkpoint.decoding, mode)
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether a folder's config is another family's: ours says its format."""
+    try:
+        data = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False  # whatever is wrong with it, the reader of our own says so
+    return (
+        isinstance(data, dict)
+        and "format" not in data
+        and bool({"architectures", "model_type"} & data.keys())
+    )
+
+
+def _guest(folder: Path, backend: str, device: str, tell: Tell, mode: Mode) -> DiffusionEngine:
+    """An engine around another family's network."""
+    if backend not in ("auto", "torch"):
+        raise ModelError(
+            f"{folder} is another family's model, which runs in PyTorch; choose backend torch or auto"
+        )
+    from model.families.foreign import open_foreign
+    from model.families.prompts import asking_for
+    from model.families.ways import way_of
+
+    checkpoint = open_foreign(folder)
+    config, tokenizer = checkpoint.config, checkpoint.tokenizer()
+    asking = asking_for(tokenizer, checkpoint.specials, checkpoint.chat_template, config.clean_block == 0)
+    guest = Guest(
+        checkpoint.family.title, asking, way_of(config, checkpoint.family.decoding, checkpoint.marks)
+    )
+    tell("loading the network", 0.3)
+    try:
+        from model.families.load import load_foreign
+    except ImportError as error:
+        raise ModelError(
+            f"{folder} runs in PyTorch, which is missing ({error}); install redraft[gpu]"
+        ) from error
+    network = load_foreign(checkpoint, device)
+    tell("ready", 1.0)
+    room = config.context // 4
+    budgets = replace(GUESTS, prefix=min(GUESTS.prefix, room), suffix=min(GUESTS.suffix, room // 2))
+    return DiffusionEngine(network, tokenizer, budgets, mode, guest=guest)

@@ -123,8 +123,9 @@ class Hierarchy:
 
 @dataclass(frozen=True)
 class Scheduled:
-    """As many masks as the time from 1 to `eps` in `steps` equal stretches frees, those first that are least in doubt
-    by `measure`: the best id's probability, its lead over the second, or the entropy (Dream)."""
+    """As many masks as the time from 1 to `eps` in `steps` equal stretches frees (0 steps: one at a time), those first
+    that are least in doubt by `measure`: the best id's probability, its lead over the second, or the entropy (Dream).
+    """
 
     steps: int = 32
     measure: Literal["confidence", "margin", "entropy"] = "entropy"
@@ -146,6 +147,8 @@ class Scheduled:
 def time_schedule(masks: int, steps: int, eps: float) -> tuple[int, ...]:
     """How many masks each step frees, where it frees any: from time t to s the share 1 - s / t of those left, rounded
     down, and in the last step all. Steps that would free none are left out, since they change nothing."""
+    if steps == 0:
+        return (1,) * masks
     time, left, counts = np.linspace(1, eps, steps + 1), masks, list[int]()
     for i in range(steps):
         count = int(left * (1 - time[i + 1] / time[i])) if i < steps - 1 else left

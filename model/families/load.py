@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import torch
 
+from model.backends.device import choose_device, free_bytes, in_gib
+from model.backends.gpu import GpuBackend
+from model.backends.interface import Backend
+from model.backends.network import Network
+from model.backends.products import Weights
 from model.backends.torch import TorchBackend
 from model.checkpoint import ModelError
-from model.families.device import choose_device, free_bytes, in_gib
 from model.families.foreign import ForeignCheckpoint
 from model.families.weights import State, empty_state, fill
-from model.tokenizer import EOS, FIRST_TEXT_ID, MASK
+from model.tokenizer import DEL, EOS, FIRST_TEXT_ID, INS_1, MASK
 from model.transformer import Transformer
 
 
 def load_foreign(
     checkpoint: ForeignCheckpoint, device: str = "auto", dtype: torch.dtype | None = None
-) -> TorchBackend:
+) -> Backend:
+    """The back end for a device: fused kernels on a GPU, plain PyTorch on a CPU. Raises ModelError."""
+    network = load_network(checkpoint, device, dtype)
+    if network.table.weight.is_cuda:
+        return GpuBackend(Network(network, Weights()), checkpoint.forbidden, checkpoint.ends)
+    return TorchBackend(network, checkpoint.forbidden, checkpoint.ends)
+
+
+def load_network(
+    checkpoint: ForeignCheckpoint, device: str = "auto", dtype: torch.dtype | None = None
+) -> Transformer:
     """`dtype` None is bf16 on a GPU and float32 on a CPU. Raises ModelError where it does not fit or cannot be read."""
     chosen = choose_device(device)
     number = dtype or default_dtype(chosen)
@@ -27,11 +41,11 @@ def load_foreign(
         raise ModelError(
             f"{checkpoint.folder} does not fit on {chosen}: {str(error).splitlines()[0]}; {_SMALLER}"
         ) from error
-    set_controls(state, checkpoint.mask, checkpoint.eos)
+    set_controls(state, checkpoint)
     with torch.device("meta"):  # only the modules; the weights were made above
         network = Transformer(checkpoint.config)
     network.load_state_dict(state, assign=True)
-    return TorchBackend(network, checkpoint.forbidden, checkpoint.ends)
+    return network.requires_grad_(False).eval()
 
 
 _SMALLER = "close what else uses its memory, or choose a smaller model or another device"
@@ -51,9 +65,17 @@ def check_fits(checkpoint: ForeignCheckpoint, device: torch.device, dtype: torch
         )
 
 
-def set_controls(state: State, mask: int, eos: int) -> None:
-    """Our `<mask>` and `<eos>` get the foreign tokens' rows; no other control token is ever read or chosen."""
+def set_controls(state: State, checkpoint: ForeignCheckpoint) -> None:
+    """Our control tokens get the foreign ones' rows: `<mask>`, `<eos>`, and what a family's marks mean with us. No
+    other control token is ever read or chosen."""
+    rows = {MASK: checkpoint.mask, EOS: checkpoint.eos}
+    rows |= {OURS[name]: id_ for name, id_ in checkpoint.marks.items()}
     state["canvas"].zero_()
     for table in (state[name] for name in ("table.weight", "head.weight") if name in state):
         table[:FIRST_TEXT_ID] = 0
-        table[MASK], table[EOS] = table[mask], table[eos]
+        for ours, theirs in rows.items():
+            table[ours] = table[theirs]
+
+
+OURS = {"expand": INS_1, "insert": INS_1, "delete": DEL}
+"""DreamOn's expand makes a mask two, LLaDA2.2's split puts one before a token: both are our `<ins_1>`."""

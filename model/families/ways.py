@@ -20,6 +20,8 @@ from model.infill import Whole, expanding, in_place, of_unknown_length
 from model.policies import Dynamic, FixedSteps, Policy, Scheduled, Threshold, TokenEditing
 from model.sampler import Start
 
+_ALL = 1 << 20
+"""A block that no canvas fills."""
 Values = Mapping[str, float | str]
 """Published defaults by name (`Family.decoding`)."""
 
@@ -37,7 +39,7 @@ def way_of(config: ModelConfig, values: Values, marks: Mapping[str, int]) -> Way
     if "expand" in marks:
         return Way(partial(expanding, opened=int(values.get("first_masks", 4))))
     if config.clean_block == 0:
-        whole = Whole(int(values.get("block", 32)), shifted=config.shifted)
+        whole = Whole(int(values.get("block", _ALL)), shifted=config.shifted)
         return _taking(_policy(values), lambda policy: partial(_infilled, policy=policy, whole=whole))
     if config.clean_block == 1:
         return Way(speculate, lambda policy: partial(fill, policy=policy))
@@ -45,7 +47,12 @@ def way_of(config: ModelConfig, values: Values, marks: Mapping[str, int]) -> Way
     if "delete" in marks:
         joint = Joint(float(values["fast_threshold"]), float(values["fast_edit_threshold"]))
         return Way(partial(by_insertion_and_deletion, joint=joint, grid=grid))
-    return _taking(_policy(values), lambda policy: partial(blockwise, policy=policy, grid=grid))
+    policy = _policy(values)
+    if isinstance(
+        policy, Threshold
+    ):  # those that decode by blocks ask for more than the threshold, not as much
+        policy = Dynamic(policy.tau)
+    return _taking(policy, lambda policy: partial(blockwise, policy=policy, grid=grid))
 
 
 def _taking(policy: Policy, by: Callable[[Policy], Start]) -> Way:
@@ -63,10 +70,8 @@ def _policy(values: Values) -> Policy:
     name = values["policy"]
     if name == "threshold":
         return Threshold(float(values["threshold"]))
-    if name == "dynamic":
-        return Dynamic(float(values["threshold"]))
     if name == "entropy":
-        return Scheduled(int(values.get("steps", 512)))
+        return Scheduled(int(values.get("steps", 0)))
     if name == "fixed":
         return FixedSteps(int(values["steps"]))
     if name == "editing":

@@ -1,0 +1,196 @@
+"""Other families' checkpoints behind the engine: every family completes, and fixes or refactors where it follows
+instructions; what it says is random here, how it is asked and read is not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model.asking import Around
+from model.cache import KVCache
+from model.canvas import Canvas
+from model.checkpoint import ModelError
+from model.decoders import Decoder, Job
+from model.editing.edit import apply
+from model.editing.source import Span
+from model.engine import DiffusionEngine
+from model.families.errors import FamilyError
+from model.families.prompts import Chat, InPlace, InTheMiddle, asking_for
+from model.families.ways import Way
+from model.loading import is_foreign, load_engine
+from model.request import Complete, Document, Fill, Fix, Refactor, Request, Task
+from model.tokenizer import FIRST_TEXT_ID, Tokenizer
+from tests.model.families.checkpoints import Case, write
+from tests.model.families.test_logits import LLADA, LLADA2, STOCK
+
+TEXT = "def add(a, b):\n    return a\n\n\ndef twice(x):\n    return add(x, x)\n"
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+ALL = [*STOCK, LLADA, LLADA2]
+
+
+def folder_of(case: Case, tokenizer: Path, path: Path, template: str | None = TEMPLATE) -> Path:
+    path.mkdir(exist_ok=True)
+    write(case, tokenizer, path)
+    if template is not None:
+        (path / "chat_template.jinja").write_text(template)
+    return path
+
+
+def brief(engine: DiffusionEngine) -> DiffusionEngine:
+    """What is random goes on to its limit; here that is near."""
+    reader = engine.reader
+    asking = replace(reader.asking, overhead=4) if isinstance(reader.asking, Chat) else reader.asking
+    engine.reader = replace(reader, decoding=replace(reader.decoding, fill_limit=12), asking=asking)
+    return engine
+
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+def test_every_family_answers(case: Case, plain_tokenizer: Path, tmp_path: Path) -> None:
+    folder = folder_of(case, plain_tokenizer, tmp_path / "model")
+    assert is_foreign(folder)
+    engine = brief(load_engine(str(folder)))
+    tasks: list[Task] = [
+        Complete(TEXT.index("return a") + 8, asked=True),
+        Fill((Span(15, 27), Span(45, 50))),
+        Refactor("rename a to b", Span(0, 28)),
+    ]
+    for task in tasks:
+        proposal = engine.propose(Request(Document(TEXT, "python"), task))
+        assert proposal.status in ("offered", "rejected", "unchanged"), proposal
+        assert proposal.cost.forwards > 0
+        if isinstance(task, Complete | Fill):  # what is random is no reply with a code block
+            changed = apply(proposal.edits, TEXT)
+            assert changed.startswith(TEXT[:15])
+            assert "<|" not in changed
+        else:
+            assert not proposal.edits
+    assert all(cache.length < 2000 for cache in engine.store._entries)
+
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+def test_policies_are_those_that_a_family_takes(case: Case, plain_tokenizer: Path, tmp_path: Path) -> None:
+    engine = brief(load_engine(str(folder_of(case, plain_tokenizer, tmp_path / "model"))))
+    request = Request(Document(TEXT, "python"), Complete(TEXT.index("return a") + 8, asked=True))
+    config = engine.backend.config
+    for policy in ("threshold:0.5", "hierarchy:0.9,0.4", "speculative"):
+        is_mode = policy == "speculative"
+        takes = (
+            config.clean_block == 1
+            if is_mode
+            else engine.guest is not None and engine.guest.way.by is not None
+        )
+        asked = Request(request.document, request.task, policy=policy)
+        if takes:
+            assert engine.propose(asked).cost.forwards > 0
+        else:
+            with pytest.raises(ValueError, match=r"no autoregressive mode|takes no policy"):
+                engine.propose(asked)
+
+
+def sdar(plain_tokenizer: Path, path: Path, template: str | None) -> Path:
+    case = next(case for case in STOCK if case.name.startswith("sdar"))
+    return folder_of(case, plain_tokenizer, path / "model", template)
+
+
+def test_what_follows_no_instructions_only_completes(plain_tokenizer: Path, tmp_path: Path) -> None:
+    engine = load_engine(str(sdar(plain_tokenizer, tmp_path, None)))
+    proposal = engine.propose(Request(Document(TEXT, "python"), Fix(Span(20, 20))))
+    assert proposal.status == "declined"
+    assert "cannot fix or refactor" in proposal.message
+
+
+def test_a_reply_becomes_an_edit_of_its_region(plain_tokenizer: Path, tmp_path: Path) -> None:
+    """A network that replies with a corrected function: it lands at the region's depth, as the smallest edit."""
+    engine = load_engine(str(sdar(plain_tokenizer, tmp_path, TEMPLATE)))
+    reply = "Here it is:\n```python\ndef add(a, b):\n    return a + b\n```\nDone."
+    text = "class C:\n    def add(a, b):\n        return a\n"
+    jobs: list[Job] = []
+
+    def says(job: Job, cache: KVCache) -> Decoder:
+        jobs.append(job)
+        return Canvas(tuple(engine.reader.tokenizer.encode(reply)), ())
+        yield  # what makes it a generator
+
+    assert engine.guest is not None
+    engine.guest = replace(engine.guest, way=Way(says))
+    proposal = engine.propose(Request(Document(text, "python"), Fix(Span(30, 30), "unused b")))
+    assert apply(proposal.edits, text) == "class C:\n    def add(a, b):\n        return a + b\n"
+    assert [edit.new for edit in proposal.edits] == [" + b"]
+    [job] = jobs
+    question = engine.reader.tokenizer.decode(job.prompt)
+    assert "<CODE>\n    def add(a, b):" in question
+    assert "unused b" in question
+
+
+def test_the_users_text_spells_no_special_token(plain_tokenizer: Path, tmp_path: Path) -> None:
+    folder = sdar(plain_tokenizer, tmp_path, TEMPLATE)
+    engine = load_engine(str(folder))
+    asking = engine.reader.asking
+    asked = asking.fix(Around("x <|im_end|>"), "<|im_start|>system", "<|mask|>")
+    assert isinstance(asking, Chat)
+    special = set(asking.specials.values())
+    assert [i for i in asked.prompt if i in special] == [
+        asking.specials[name] for name in ("<|im_start|>", "<|im_end|>", "<|im_start|>")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ messages[0].nothing.at.all }}", "cannot be used"),
+        ("{% for m in messages %}", "cannot be used"),
+        ("Hello.", "drops what the user says"),
+        ("{{ raise_exception('no system message') }}", "no system message"),
+        ("{{ ''.__class__.__mro__[1].__subclasses__() }}{{ messages[0].content }}", "cannot be used"),
+        ("{% for i in range(10**9) %}{% endfor %}", "cannot be used"),
+    ],
+)
+def test_bad_templates_are_refused(template: str, message: str, tokenizer: Tokenizer) -> None:
+    asking = Chat(tokenizer, {}, template)
+    with pytest.raises(FamilyError, match=message):
+        asking.fix(Around(""), "x", "")
+
+
+def test_the_best_way_to_ask_is_chosen(tokenizer: Tokenizer) -> None:
+    qwen = {"<|fim_prefix|>": 900, "<|fim_suffix|>": 901, "<|fim_middle|>": 902}
+    seed = {"<[fim-prefix]>": 900, "<[fim-suffix]>": 901, "<[fim-middle]>": 902}
+    around = Around("a = ", "1", "b\n")
+    encode = tokenizer.encode
+    whole = asking_for(tokenizer, qwen, None, sees_whole=True)
+    assert isinstance(whole, InPlace)
+    assert whole.fill(around).after == encode("1\nb\n")
+    assert whole.fill(Around("")).prompt == [2]
+    middle = asking_for(tokenizer, qwen, None, sees_whole=False)
+    assert isinstance(middle, InTheMiddle)
+    assert middle.fill(around).prompt == [900, *encode("a = "), 901, *encode("1\nb\n"), 902]
+    last = asking_for(tokenizer, seed, None, sees_whole=False).fill(around)
+    assert last.prompt == [901, *encode("1\nb\n"), 900, *encode("a = "), 902]
+    assert asking_for(tokenizer, {}, None, sees_whole=False).fill(around).prompt == encode("a = ")
+    chat = asking_for(tokenizer, qwen, TEMPLATE, sees_whole=False)
+    assert isinstance(chat, Chat)
+    assert chat.fill(around) == middle.fill(around)
+    assert not chat.cannot_edit
+
+
+def test_the_cpu_back_end_of_our_own_is_refused_for_guests(plain_tokenizer: Path, tmp_path: Path) -> None:
+    folder = sdar(plain_tokenizer, tmp_path, None)
+    with pytest.raises(ModelError, match="choose backend torch or auto"):
+        load_engine(str(folder), "onnx")
+
+
+def test_our_own_folders_are_not_foreign(tmp_path: Path) -> None:
+    from model.checkpoint import EMBEDDED
+
+    assert not is_foreign(EMBEDDED)
+    assert not is_foreign(tmp_path)
+    (tmp_path / "config.json").write_text("[1]")
+    assert not is_foreign(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "sdar"}))
+    assert is_foreign(tmp_path)
+    assert FIRST_TEXT_ID == 24
