@@ -137,27 +137,32 @@ class _Graph:
 
 
 def require_exportable(config: ModelConfig) -> None:
-    """Raises ValueError where the graph, or the back end that lays out its inputs, cannot do what this network does."""
-    foreign = {
-        "experts": config.experts,
-        "partly turned heads": config.rotary_size,
-        "stretched positions": config.rope_scaling,
-        "other than causal clean tokens": config.clean_block != 1,
-        "shifted rows": config.shifted,
-    }
-    if found := [name for name, value in foreign.items() if value]:
-        raise ValueError(
-            f"the ONNX graph has no {', '.join(found)}; run this network with the PyTorch back end"
-        )
+    """Raises ValueError where the graph's int8 products cannot have this network's shape, or the graph its parts."""
+    _require_plain(config)
     columns = {"width": config.width, "heads x head size": config.heads * config.head_size, "ff": config.ff}
     if wrong := [f"{name} is {size}" for name, size in columns.items() if size % _BLOCK]:
         raise ValueError(f"int8 inference needs sizes that are multiples of {_BLOCK}: {', '.join(wrong)}")
 
 
+def _require_plain(config: ModelConfig) -> None:
+    """What foreign networks have more, neither the graph nor the back end that lays out its inputs can do."""
+    more = {
+        "experts": config.experts,
+        "partly turned heads": config.rotary_size,
+        "stretched positions": config.rope_scaling,
+        "clean tokens that are not causal": config.clean_block != 1,
+        "shifted rows": config.shifted,
+    }
+    if found := [name for name, value in more.items() if value]:
+        raise ValueError(
+            f"the ONNX graph has no {', '.join(found)}; run this network with the PyTorch back end"
+        )
+
+
 def export_onnx(config: ModelConfig, weights: Path, path: Path, widen: bool | None = None) -> None:
     """Write the graph beside `weights` (the same folder: the reference to it is relative). `widen` says whether it
-    multiplies in float32; None: where the network is small. Raises ValueError as `require_exportable`."""
-    require_exportable(config)
+    multiplies in float32; None: where the network is small. Raises ValueError for what only foreign networks have."""
+    _require_plain(config)
     g = _Graph(weights, config.is_small if widen is None else widen)
     table = _table(g, "table") if g.is_small else ""
     x = _embed(g, config, table)

@@ -30,7 +30,7 @@ def _family(backbone: str, qk_norm: bool, qkv_bias: bool) -> Family:
         model_types=(f"a2d-{backbone.lower()}",),
         read=partial(_read, qk_norm=qk_norm, qkv_bias=qkv_bias),
         masks=("<|mask|>",),
-        ends=("<|im_end|>", "<|endoftext|>"),
+        ends=("<|im_end|>", "<|endoftext|>", "<|eot_id|>"),
         decoding=_DECODING,
     )
 

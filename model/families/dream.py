@@ -31,11 +31,11 @@ def _expands(folder: Folder) -> bool:
     return says or "<|expand|>" in folder.specials or "dreamon" in folder.hints
 
 
-_ARCHITECTURES = ("DreamModel", "DreamForCausalLM")
+_ARCHITECTURES = ("DreamModel",)
 DREAMON = Family(
     name="dreamon",
     title="DreamOn",
-    architectures=(*_ARCHITECTURES, "DreamOnModel"),
+    architectures=_ARCHITECTURES,
     model_types=("Dream",),
     sign=_expands,
     read=_read_dreamon,

@@ -16,8 +16,8 @@ class Family:
 
     `masks` are names of the mask token, and `mask_id` is its published id, for folders whose tokenizer and config do
     not say; `ends` are names of tokens that end a text besides the config's. `marks` are ids with a meaning for the
-    family's own decoding: our name -> the config's field, the token's name, and the published id. `decoding` holds the
-    published defaults."""
+    family's own decoding: our name -> the config's field, the token's name (if it is known), and the published id.
+    `decoding` holds the published defaults."""
 
     name: str
     title: str

@@ -25,7 +25,7 @@ from model.tokenizer import FIRST_TEXT_ID, Tokenizer
 class ForeignCheckpoint:
     """`mask` and `eos` are the foreign tokens' ids, whose rows stand for our `<mask>` and `<eos>` as well; `ends` mean
     `<eos>` too; `forbidden` is what must never be chosen: special tokens and rows without text, `ends` excepted.
-    `marks` have a meaning for the family's own decoding, whose published defaults are `family.decoding`."""
+    `marks` have a meaning for the family's own decoding, see `Family`."""
 
     folder: Path
     family: Family
@@ -41,6 +41,11 @@ class ForeignCheckpoint:
     shards: Shards
     wanted: Mapping[str, Place]
     """Where each of the tensors goes."""
+
+    @property
+    def decoding(self) -> Mapping[str, float | str]:
+        """The family's published defaults, by name."""
+        return self.family.decoding
 
     def tokenizer(self) -> Tokenizer:
         """As of our own checkpoints; special tokens are not in it, but in `specials`."""
@@ -71,7 +76,8 @@ def open_foreign(path: Path) -> ForeignCheckpoint:
     # Some writers store a tied head again.
     check_tensors(folder.shards, wanted, (family.names.head,) if config.tied else ())
     text = text_of(folder, rows)
-    mask, ends = mask_of(folder, family), ends_of(folder, family)
+    mask = mask_of(folder, family)
+    ends = ends_of(folder, family, mask)
     marks = {name: _mark(folder, *mark) for name, mark in family.marks.items()}
     for id_ in (mask, *ends, *marks.values()):
         if not 0 <= id_ < rows:
@@ -122,8 +128,8 @@ def mask_of(folder: Folder, family: Family) -> int:
     return int(found)
 
 
-def ends_of(folder: Folder, family: Family) -> list[int]:
-    """The foreign ids of tokens that end a text, the first one first."""
+def ends_of(folder: Folder, family: Family, mask: int) -> list[int]:
+    """The foreign ids of tokens that end a text, the config's first one first; never the mask's."""
     said: list[int | None] = []
     for source in (
         folder.config.get("eos_token_id"),
@@ -132,7 +138,7 @@ def ends_of(folder: Folder, family: Family) -> list[int]:
     ):
         said += source if isinstance(source, Sequence) else [source]
     named = [folder.specials.get(name) for name in family.ends]
-    found = list(dict.fromkeys(int(i) for i in (*said, *named) if i is not None))
+    found = list(dict.fromkeys(int(i) for i in (*said, *named) if i not in (None, mask)))
     if not found:
         raise FamilyError(
             f"{folder.config.path} has no eos_token_id and the tokenizer no eos token; fetch the model again"

@@ -89,7 +89,7 @@ def _family(version: str, **more: Any) -> Family:
     return Family(
         name=f"llada{version}",
         title=f"LLaDA {version}",
-        architectures=("LLaDA2MoeModelLM", "LLaDA21MoeModelLM"),
+        architectures=("LLaDA2MoeModelLM",),
         model_types=("llada2_moe", "llada21_moe"),
         read=_read,
         names=_NAMES,
@@ -101,21 +101,23 @@ def _family(version: str, **more: Any) -> Family:
 
 _EDITING: Mapping[str, float | str] = {
     "policy": "editing",
-    "threshold": 0.95,
-    "edit_threshold": 0.9,
+    "threshold": 0.7,
+    "edit_threshold": 0.5,
     "fast_threshold": 0.5,
     "fast_edit_threshold": 0.0,
+    "rounds": 16,
     "block": _BLOCK,
     "temperature": 0.0,
 }
+"""Of the model card: its quality mode, and its speed mode under `fast_`; rounds that may still edit a full block."""
 LLADA_2_2 = _family(
     "2.2",
     sign=_is_2_2,
     marks={
-        "delete": ("delete_token_id", "<|delete|>", 156930),
-        "insert": ("split_token_id", "<|split|>", 156931),
+        "delete": ("delete_token_id", "", 156930),
+        "insert": ("split_token_id", "", 156931),
     },
-    decoding=_EDITING,
+    decoding={**_EDITING, "threshold": 0.5, "edit_threshold": 0.0},
 )
 LLADA_2_1 = _family("2.1", sign=_is_2_1, decoding=_EDITING)
 LLADA_2_0 = _family(

@@ -22,7 +22,7 @@ def _declares_mask(folder: Folder) -> bool:
 OPEN_DCODER = Family(
     name="open-dcoder",
     title="open-dcoder",
-    architectures=("Qwen2ForCausalLM", "Qwen2ForMaskedDiffusion"),
+    architectures=("Qwen2ForCausalLM",),
     sign=_declares_mask,
     read=_read,
     masks=("<M>", "[MASK]"),

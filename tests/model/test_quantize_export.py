@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +20,9 @@ from model.backends.onnx import OnnxBackend
 from model.backends.torch import TorchBackend
 from model.causal import autoregress
 from model.checkpoint import Checkpoint, Decoding, open_checkpoint, write_config
-from model.config import ModelConfig
+from model.config import Experts, ModelConfig
 from model.decoders import Job
-from model.export import export_onnx
+from model.export import export_onnx, require_exportable
 from model.quantize import dequantize, quantize, quantize_rows
 from model.sampler import Run
 from model.tokenizer import EOS, FIRST_TEXT_ID, MASK, MID
@@ -223,3 +225,26 @@ def test_a_moved_folder_still_runs(exported: Checkpoint, tmp_path: Path, onnx: O
     moved = OnnxBackend(open_checkpoint(tmp_path), threads=1)
     a, b = (backend.forward(passes(backend, [(3, 4, 4)], 0))[0] for backend in (moved, onnx))
     assert np.array_equal(a.logp_RK, b.logp_RK)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"experts": Experts(count=4, per_token=2, ff=32)}, "experts"),
+        ({"rotary_size": 8}, "partly turned heads"),
+        ({"rope_scaling": (("factor", 2.0),)}, "stretched positions"),
+        ({"clean_block": 4}, "clean tokens that are not causal"),
+        ({"clean_block": 0, "shifted": True}, "clean tokens that are not causal, shifted rows"),
+    ],
+)
+def test_what_foreign_networks_have_more_is_not_exported(
+    values: dict[str, Any], said: str, exported: Checkpoint, tmp_path: Path
+) -> None:
+    require_exportable(CONFIG)
+    config = replace(CONFIG, **values)
+    message = f"the ONNX graph has no {said}; run this network with the PyTorch back end"
+    with pytest.raises(ValueError, match=message):
+        require_exportable(config)
+    with pytest.raises(ValueError, match=message):
+        export_onnx(config, exported.weights, tmp_path / "graph.onnx")
+    assert not (tmp_path / "graph.onnx").exists()
