@@ -16,7 +16,7 @@ RECIPE ?= tiny
 SECONDS_TO_TRAIN ?= 3600
 SHAPE ?= model
 
-.PHONY: help try test test-editors lint train bench bench-peers clean gpu-wheels gpu-corpus gpu-site gpu-train gpu-pack gpu-test gpu-bench gpu-kernels
+.PHONY: help try test test-editors lint train bench bench-peers clean gpu-wheels gpu-corpus gpu-site gpu-train gpu-pack gpu-test gpu-bench gpu-forwards gpu-kernels
 
 help:
 	@echo "make try    set up (about 250 MB) and see Redraft complete, fix and refactor real code"
@@ -126,10 +126,15 @@ gpu-pack:
 	split --bytes 15M $(OUT)/checkpoint/model.safetensors $(OUT)/packed/model.safetensors.
 
 gpu-test: gpu-site
-	REQUIRE_GPU=1 $(GPU_RUN) -m pytest -q -m gpu -p no:cacheprovider tests/model/test_gpu.py tests/kernels
+	REQUIRE_GPU=1 $(GPU_RUN) -m pytest -q -m gpu -p no:cacheprovider tests/model/test_gpu.py tests/model/test_gpu_backend.py tests/kernels
 
 gpu-bench: gpu-site
 	$(GPU_RUN) -m lsp_server bench --backend torch --json
+
+# Forwards and traces of whole networks of published shapes, random weights; 8B takes about 60 GB for a while.
+GPU_SHAPES ?= 0.5b 1.7b 8b
+gpu-forwards: gpu-site
+	$(GPU_RUN) -m lsp_server bench gpu --shape $(GPU_SHAPES) --json
 
 # Each kernel beside its reference and what memory allows, at the shapes of an 8B network. Needs torch and Triton only.
 gpu-kernels:

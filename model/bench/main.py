@@ -29,6 +29,8 @@ _PARTS = ("server", "requests", "positions", "deadlines", "keystrokes", "typing"
 
 
 def main(argv: Sequence[str]) -> int:
+    if argv[:1] == ["gpu"]:
+        return _gpu(argv[1:])
     arguments = _parser().parse_args(argv)
     chosen = ["--backend", arguments.backend, *(["--model", arguments.model] if arguments.model else [])]
     parts = _PARTS if "cpu" in arguments.parts else arguments.parts or ("server", "requests")
@@ -66,6 +68,16 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def _gpu(argv: Sequence[str]) -> int:
+    """The GPU's own benchmark, which needs torch."""
+    try:
+        from model.bench.gpu.main import main as measure
+    except ImportError as error:
+        print(f"redraft bench gpu: {error}; install redraft[gpu]", file=sys.stderr)
+        return 2
+    return measure(argv)
+
+
 @dataclass(frozen=True)
 class Figures:
     """All that was measured; None or empty where it was not asked for."""
@@ -87,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PART",
         type=_part,
         help="server, requests, positions (by file length and place), deadlines (what a completion is worth at each), "
-        "keystrokes, typing (six minutes at a person's speed), peers (other engines beside ours), or cpu for all of "
-        "them; without any server and requests",
+        "keystrokes, typing (six minutes at a person's speed), peers (other engines beside ours), cpu for all of "
+        "them, or gpu with options of its own; without any server and requests",
     )
     parser.add_argument("--model", help="checkpoint folder (default: the embedded model)")
     parser.add_argument("--backend", default="auto", help="auto, onnx or torch")
