@@ -209,6 +209,31 @@ def test_configs_that_we_do_not_compute(folder: Path, values: dict[str, Any], sa
     refused(folder, str(folder / "config.json"), said)
 
 
+@pytest.mark.parametrize("values", [{"num_hidden_layers": 10**12}, {"num_hidden_layers": 40}])
+def test_more_layers_than_the_weights_have(folder: Path, values: dict[str, Any]) -> None:
+    change(folder / "config.json", **values)
+    refused(folder, f"says {values['num_hidden_layers']} layers", "21 tensors", "fetch them again")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("added_tokens.json", '{"<x>": "many"}'),
+        ("added_tokens.json", '{"<x>": null}'),
+        ("added_tokens.json", '{"<x>": -1}'),
+        ("tokenizer_config.json", '{"added_tokens_decoder": {"1": 5}}'),
+        ("tokenizer_config.json", '{"added_tokens_decoder": []'),
+        ("generation_config.json", "3"),
+        ("generation_config.json", '{"eos_token_id": ["x"]}'),
+        ("config.json", "[" * 100_000),
+        ("config.json", '{"architectures": 5}'),
+    ],
+)
+def test_files_of_a_strange_shape(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
+    refused(folder, str(folder))
+
+
 def test_no_mask_token_anywhere(folder: Path) -> None:
     change(folder / "tokenizer_config.json", mask_token=None)
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
@@ -230,7 +255,9 @@ def test_a_tokenizer_of_another_model(folder: Path) -> None:
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["added_tokens"][-1]["id"] = vocabulary
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    refused(folder, "tokenizer.json", f"ids up to {vocabulary}", f"{vocabulary} rows", "fetch them again")
+    refused(
+        folder, "tokenizer.json", f"ids from 0 up to {vocabulary}", f"{vocabulary} rows", "fetch them again"
+    )
 
 
 @pytest.mark.parametrize(
