@@ -53,12 +53,13 @@ def text_of(folder: Folder, rows: int) -> Tokenizer:
     specials = folder.specials
     try:
         vocabulary = data["model"]["vocab"]
-        last = max([*vocabulary.values(), *specials.values()])
+        ids = [*vocabulary.values(), *specials.values()]
+        first, last = min(ids), max(ids)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise FamilyError(_refused(path, error)) from error
-    if last >= rows:
+    if first < 0 or last >= rows:
         raise FamilyError(
-            f"{path} has ids up to {last}, the network {rows} rows; the files belong to different models: "
+            f"{path} has ids from {first} up to {last}, the network {rows} rows; the files belong to different models: "
             "fetch them again"
         )
     return _built(path, data, specials, rows)
@@ -91,9 +92,9 @@ def _built(
 
 
 def without_text(tokenizer: Tokenizer) -> list[int]:
-    """Ids that stand for no text: special tokens, gaps, and rows behind the last token."""
-    ids = range(FIRST_TEXT_ID, tokenizer.size)
-    return [i for i, text in zip(ids, tokenizer.token_bytes(ids), strict=True) if not text]
+    """Foreign ids that stand for no text: special tokens, gaps, and rows behind the last token."""
+    pieces = tokenizer.token_bytes(range(FIRST_TEXT_ID, tokenizer.size))
+    return [i for i, text in enumerate(pieces) if not text]
 
 
 def _found(folder: Folder) -> tuple[Path, dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.checkpoint import ModelError
 from model.config import ModelConfig
 from model.families.bpe import text_of, without_text
 from model.families.errors import FamilyError
@@ -61,41 +62,68 @@ class ForeignCheckpoint:
 
 def open_foreign(path: Path) -> ForeignCheckpoint:
     """Read and check a folder; raises ModelError (FamilyError) that says which file, what is wrong, and what to do."""
-    fields = read_fields(path)
+    try:
+        folder = Folder(path, read_fields(path))
+        family = _readable(folder)
+        config = family.read(folder)
+        wanted = _checked(folder, family, config)
+        return _opened(folder, family, config, wanted)
+    except ModelError:
+        raise
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        # A file with a shape that nobody thought of.
+        raise FamilyError(f"{path} is damaged ({error!r}); fetch the model again") from error
+
+
+def _readable(folder: Folder) -> Family:
+    fields = folder.config
     if fields.get("quantization_config") or fields.get("quantization"):
         raise FamilyError(f"{fields.path}: quantised checkpoints cannot be read; fetch the plain model")
-    folder = Folder(path, fields)
     family = recognise(folder)
     if family.extra:
         raise FamilyError(
-            f"{path} is {family.title}, which runs with transformers: install redraft[{family.extra}]"
+            f"{folder.path} is {family.title}, which runs with transformers: install redraft[{family.extra}]"
         )
-    config = family.read(folder)
-    rows = config.vocab - FIRST_TEXT_ID
-    wanted = places(config, family.names, rows)
+    return family
+
+
+def _checked(folder: Folder, family: Family, config: ModelConfig) -> dict[str, Place]:
+    tensors = folder.shards.tensors
+    experts = config.experts.count * (config.layers - config.dense_layers) if config.experts else 0
+    if config.layers + experts > len(tensors):  # also keeps an absurd number from being counted up to
+        raise FamilyError(
+            f"{folder.config.path} says {config.layers} layers with {experts} experts in all, the weights hold "
+            f"{len(tensors)} tensors; the files belong to different models: fetch them again"
+        )
+    wanted = places(config, family.names, config.vocab - FIRST_TEXT_ID)
     # Some writers store a tied head again.
     check_tensors(folder.shards, wanted, (family.names.head,) if config.tied else ())
-    text = text_of(folder, rows)
-    mask = mask_of(folder, family)
-    ends = ends_of(folder, family, mask)
+    return wanted
+
+
+def _opened(
+    folder: Folder, family: Family, config: ModelConfig, wanted: Mapping[str, Place]
+) -> ForeignCheckpoint:
+    rows = config.vocab - FIRST_TEXT_ID
+    text, mask = text_of(folder, rows), mask_of(folder, family)
+    eos, *ends = ends_of(folder, family, mask)
     marks = {name: _mark(folder, *mark) for name, mark in family.marks.items()}
-    for id_ in (mask, *ends, *marks.values()):
+    for id_ in (mask, eos, *ends, *marks.values()):
         if not 0 <= id_ < rows:
             raise FamilyError(
-                f"{fields.path}: the special id {id_} is beyond the {rows} rows; fetch the model again"
+                f"{folder.config.path}: the special id {id_} is beyond the {rows} rows; fetch the model again"
             )
-    special = {i + FIRST_TEXT_ID for i in (*folder.specials.values(), mask, ends[0])}
-    others = tuple(i + FIRST_TEXT_ID for i in ends[1:])
+    silent = {*folder.specials.values(), mask, eos, *without_text(text)} - set(ends)
     return ForeignCheckpoint(
-        folder=path,
+        folder=folder.path,
         family=family,
         config=config,
         text=text,
         specials={name: i + FIRST_TEXT_ID for name, i in folder.specials.items()},
         mask=mask + FIRST_TEXT_ID,
-        eos=ends[0] + FIRST_TEXT_ID,
-        ends=others,
-        forbidden=tuple(sorted({*special, *without_text(text)} - set(others))),
+        eos=eos + FIRST_TEXT_ID,
+        ends=tuple(i + FIRST_TEXT_ID for i in ends),
+        forbidden=tuple(sorted(i + FIRST_TEXT_ID for i in silent)),
         marks={name: i + FIRST_TEXT_ID for name, i in marks.items()},
         chat_template=folder.chat_template,
         shards=folder.shards,

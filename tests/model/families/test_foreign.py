@@ -18,6 +18,7 @@ from model.families.foreign import open_foreign
 from model.families.load import load_foreign
 from model.families.registry import recognise
 from model.tokenizer import EOS, FIRST_TEXT_ID, MASK
+from tests.model.families.cases import LLADA2
 from tests.model.families.checkpoints import LLAMA, PADDING, Case, llada2_tensors, llama_tensors, write
 from tests.model.families.test_refused import change
 
@@ -230,8 +231,6 @@ def test_a_head_that_nobody_mentions_is_tied_where_it_is_missing(
 
 def test_weights_take_the_type_that_is_asked_for(plain_tokenizer: Path, tmp_path: Path) -> None:
     """All but the bias that chooses experts, which decides by small steps."""
-    from tests.model.families.test_logits import LLADA2
-
     write(Case("llada2", LLADA2.config, llada2_tensors, 32), plain_tokenizer, tmp_path)
     checkpoint = open_foreign(tmp_path)
     backend = load_foreign(checkpoint, "cpu", torch.bfloat16)

@@ -23,8 +23,8 @@ from model.families.ways import Way
 from model.loading import is_foreign, load_engine
 from model.request import Complete, Document, Fill, Fix, Refactor, Request, Task
 from model.tokenizer import FIRST_TEXT_ID, Tokenizer
+from tests.model.families.cases import LLADA, LLADA2, STOCK
 from tests.model.families.checkpoints import Case, write
-from tests.model.families.test_logits import LLADA, LLADA2, STOCK
 
 TEXT = "def add(a, b):\n    return a\n\n\ndef twice(x):\n    return add(x, x)\n"
 TEMPLATE = (
