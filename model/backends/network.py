@@ -10,6 +10,7 @@ Shape suffixes: B batch, T new rows, C width, H heads, G key/value heads, D head
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +21,7 @@ from kernels.norm import add_rms_norm
 from kernels.rope import rotate_and_store
 from model.backends.products import Product, Weights
 from model.rotary import frequencies, loudness, magnitude
-from model.transformer import Layer, Transformer
+from model.transformer import Layer, RMSNorm, Transformer
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Network:
         self.canvas_C = transformer.canvas.detach().to(self.table_VC.dtype)
         self.head_VC = transformer.output_table.detach()
         self.norm_C = transformer.norm.weight.detach()
-        self._layers = [_taken_apart(layer, weights) for layer in transformer.layers]
+        self._layers = [_taken_apart(cast(Layer, layer), weights) for layer in transformer.layers]
         self._frequencies_F = frequencies(self.config, self.table_VC.device)
 
     def __call__(self, rows: Rows, pool_NL2GSD: torch.Tensor) -> torch.Tensor:
@@ -129,17 +130,21 @@ def _taken_apart(layer: Layer, weights: Weights) -> _Layer:
     """A layer's weights in the layout of the fused products; what was copied is given back."""
     qkv = torch.cat((layer.q.weight.detach(), layer.kv.weight.detach()))
     bias = None if layer.q.bias is None else torch.cat((layer.q.bias.detach(), layer.kv.bias.detach()))
-    layer.q, layer.kv = torch.nn.Identity(), torch.nn.Identity()
-    has_norm = layer.config.qk_norm
+    del layer.q, layer.kv
     mixture = layer.mixture
     return _Layer(
         layer.attention_norm.weight.detach(),
         weights.product(qkv, bias),
-        layer.q_norm.weight.detach() if has_norm else None,
-        layer.k_norm.weight.detach() if has_norm else None,
+        _norm(layer.q_norm),
+        _norm(layer.k_norm),
         weights.product(layer.out.weight.detach()),
         layer.mlp_norm.weight.detach(),
         mixture,
         None if mixture is not None else weights.product(layer.gate_up.weight.detach()),
         None if mixture is not None else weights.product(layer.down.weight.detach()),
     )
+
+
+def _norm(module: torch.nn.Module) -> torch.Tensor | None:
+    """A norm's weight; None of what stands where a network has none."""
+    return module.weight.detach() if isinstance(module, RMSNorm) else None

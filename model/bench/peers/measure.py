@@ -100,8 +100,11 @@ class _Peers:
     @cached_property
     def _backend(self) -> TorchBackend:
         from model.backends.load_torch import load_torch
+        from model.backends.torch import TorchBackend
 
-        return load_torch(self._checkpoint, "cpu")
+        backend = load_torch(self._checkpoint, "cpu")
+        assert isinstance(backend, TorchBackend), "on a CPU the plain network runs"
+        return backend
 
     def _eager(self) -> Contender:
         import torch
