@@ -1,9 +1,9 @@
 """The worker: one thread that owns the engine and picks the next run at every step.
 
 Inline completion outranks fixes, fixes outrank refactorings; a more urgent job pre-empts a running one
-between two steps. A newer job with the same key supersedes the older one. A stop or a deadline is read
-between steps. Idle, the thread sleeps on a condition. Knows nothing of LSP; the engine is whatever `load`
-returns.
+between two steps. Where the engine says that several runs are worth one step, the most urgent ones are stepped
+together. A newer job with the same key supersedes the older one. A stop or a deadline is read between steps. Idle,
+the thread sleeps on a condition. Knows nothing of LSP; the engine is whatever `load` returns.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from itertools import count
 
@@ -37,7 +37,7 @@ class Worker:
         self._status = WorkerStatus("stopped")
         self._listeners: list[Callable[[WorkerStatus], None]] = []
         self._jobs: list[Job] = []
-        self._current: Job | None = None
+        self._current: list[Job] = []
         self._ended: list[Run] = []  # of stopped jobs, to be closed on the worker's thread
         self._numbers = count()
         self._closed = False
@@ -132,7 +132,7 @@ class Worker:
         """Mark and answer a job. Called with the lock held; the one being stepped leaves the list after
         its step."""
         job.stopped = True
-        if job is not self._current and job in self._jobs:
+        if job not in self._current and job in self._jobs:
             self._jobs.remove(job)
             if job.run is not None:
                 self._ended.append(job.run)
@@ -147,60 +147,81 @@ class Worker:
                     return
                 ended, self._ended = self._ended, []
                 wanted = self._wanted
-                job = self._pick() if wanted is None and self._runnable() else None
+                jobs = self._pick() if wanted is None and self._runnable() else []
             for run in ended:
                 _close(run)
             if wanted is not None:
                 self._load_engine(wanted)
-            elif job is not None:
-                self._advance(job)
+            elif jobs:
+                self._advance(jobs)
 
     def _runnable(self) -> bool:
         return self._engine is not None and bool(self._jobs)
 
-    def _pick(self) -> Job:
-        """The most urgent job, the oldest among equals. Called with the lock held."""
-        self._current = min(self._jobs, key=lambda job: (job.priority, job.number))
+    def _pick(self) -> list[Job]:
+        """The most urgent jobs, the oldest among equals: as many as the engine takes. Called with the lock held."""
+        assert self._engine is not None
+        order = sorted(self._jobs, key=lambda job: (job.priority, job.number))
+        self._current = order[: self._engine.batch]
         return self._current
 
-    def _advance(self, job: Job) -> None:
-        """One step of one job, and its answer if that was the last."""
+    def _advance(self, jobs: Sequence[Job]) -> None:
+        """One step of each job, and the answers of those that it was the last of."""
         self._set_status(WorkerStatus("busy"))
-        try:
-            done = self._step(job)
-        except Exception as error:
-            done = True
-            job.fail(error)
+        began = time.perf_counter()
+        done = self._step(jobs)
+        self.worked += time.perf_counter() - began
         with self._wake:
-            self._current = None
-            ended = done or job.stopped
-            if ended and job in self._jobs:
-                self._jobs.remove(job)
+            self._current = []
+            ended = [job for job, is_done in zip(jobs, done, strict=True) if is_done or job.stopped]
+            self._jobs = [job for job in self._jobs if job not in ended]
             idle = not self._jobs
-        if ended and job.run is not None:
-            _close(job.run)
+        for job in ended:
+            if job.run is not None:
+                _close(job.run)
         if idle:
             self._set_status(WorkerStatus("ready", self._engine.description if self._engine else "", 1.0))
 
-    def _step(self, job: Job) -> bool:
-        """Work on `job` for one forward; True when it has been answered."""
-        began = time.perf_counter()
-        try:
-            return self._worked_on(job)
-        finally:
-            self.worked += time.perf_counter() - began
-
-    def _worked_on(self, job: Job) -> bool:
+    def _step(self, jobs: Sequence[Job]) -> list[bool]:
+        """Work on the jobs for one forward; whether each has been answered. A step that fails fails all of its jobs."""
         assert self._engine is not None
-        if job.run is None:
+        begun = [job for job in jobs if self._begin(job)]
+        runs = [job.run for job in begun if job.run is not None]
+        try:
+            more = dict(zip(map(id, begun), self._engine.step(runs) if runs else [], strict=True))
+        except Exception as error:
+            for job in begun:
+                job.fail(error)
+            return [True] * len(jobs)
+        return [id(job) not in more or self._take(job, more[id(job)]) for job in jobs]
+
+    def _begin(self, job: Job) -> bool:
+        """Whether there is a run to be stepped; else the job has been answered."""
+        assert self._engine is not None
+        if job.run is not None:
+            return True
+        try:
             if job.overdue:
                 late = Proposal("stopped", message="Out of time before the work could begin.")
                 if not job.goes_on:
                     job.finish(late)
-                    return True
+                    return False
                 job.answer(late)
             job.run = self._engine.start(job.request)
-        more = job.run.step()
+        except Exception as error:
+            job.fail(error)
+        return job.run is not None
+
+    def _take(self, job: Job, more: bool) -> bool:
+        """What a step came to; True when the job has been answered."""
+        try:
+            return self._taken(job, more)
+        except Exception as error:
+            job.fail(error)
+            return True
+
+    def _taken(self, job: Job, more: bool) -> bool:
+        assert job.run is not None
         job.steps += 1
         if job.stopped:
             return True

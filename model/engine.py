@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 from model.alternatives import Alternatives
 from model.answers import Writer, confidence
 from model.asking import Native
-from model.backends.interface import TOP_K, Backend
+from model.backends.interface import TOP_K, Backend, Candidates, Pass
 from model.cache import PrefixStore
 from model.causal import autoregress, look_up, speculate
 from model.checkpoint import Decoding, Instruction, ModelError
@@ -141,6 +142,19 @@ class DiffusionEngine:
         """Run a request to its end, a stop, or `deadline` (`time.monotonic()` seconds)."""
         return drive(self.start(request), deadline, should_stop)
 
+    @property
+    def batch(self) -> int:
+        """How many requests are worth a common forward: on a GPU a second one costs little beside the first."""
+        return self.backend.batch
+
+    def step(self, runs: Sequence[Run]) -> list[bool]:
+        """One forward for all runs that are at one network; whether each has more to do."""
+        together = [run for run in runs if isinstance(run, EngineRun) and run.backend is self.backend]
+        if len(together) < 2:
+            return [run.step() for run in runs]
+        more = dict(zip(map(id, together), step_together(self.backend, together), strict=True))
+        return [more[id(run)] if id(run) in more else run.step() for run in runs]
+
     def decoder(self, task: Task) -> Start:
         """How to answer a task in this engine's mode."""
         if self._mode in _CAUSAL:
@@ -190,6 +204,7 @@ class EngineRun:
             self._regions = engine.reader.regions(request, self._tree)
         except DeclinedError as declined:
             self._declined = str(declined)
+        self.backend = engine.backend
         decoder = engine.decoder(request.task)
         self._sampler = SamplerRun(engine.backend, self._jobs(), decoder, engine.store)
         self._watcher = Watcher(engine.reader.tokenizer)
@@ -208,9 +223,21 @@ class EngineRun:
             yield question.job(self._reader.block, inspect, enough, self._banned, self._minimum)
 
     def step(self) -> bool:
+        [more] = step_together(self.backend, [self])
+        return more
+
+    def begin(self) -> list[Pass]:
+        """What the next forward must run for this request; nothing at its end."""
         began = time.perf_counter()
-        more = not self._declined and self._sampler.step()
+        passes = [] if self._declined else self._sampler.begin()
         self._worked += time.perf_counter() - began
+        return passes
+
+    def end(self, found: Sequence[Candidates], seconds: float) -> bool:
+        """What the network said, and its share of the time that took; whether there is more to do."""
+        began = time.perf_counter()
+        more = bool(found) and self._sampler.end(found)
+        self._worked += seconds + time.perf_counter() - began
         return more
 
     def close(self) -> None:
@@ -296,6 +323,15 @@ class EngineRun:
         if self._tree is None:
             notes.append("syntax not checked: no grammar")
         return notes
+
+
+def step_together(backend: Backend, runs: Sequence[EngineRun]) -> list[bool]:
+    """One forward for all runs; whether each has more to do."""
+    passes = [run.begin() for run in runs]
+    began = time.perf_counter()
+    found = iter(backend.forward([each for group in passes for each in group]) if any(passes) else ())
+    share = (time.perf_counter() - began) / len(runs)
+    return [run.end(list(islice(found, len(group))), share) for run, group in zip(runs, passes, strict=True)]
 
 
 def _must_be_sure(task: Task) -> bool:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from model.editing.edit import Edit
 from model.editing.source import Span
-from model.request import Complete, Cost, Fill, Fix, Frame, Progress, Proposal, Refactor, Request, drive
+from model.request import Complete, Cost, Fill, Fix, Frame, Progress, Proposal, Refactor, Request, Run, drive
 
 _NEEDS_COLON = re.compile(
     r"^[ \t]*(?:async[ \t]+)?(?:def|class|if|elif|else|for|while|try|except|finally|with)\b"
@@ -47,6 +47,7 @@ class FakeEngine:
         delay: float = 0.0,
         gated: bool = False,
         crash: str = "",
+        batch: int = 1,
     ) -> None:
         if steps < 1:
             raise ValueError(f"a run takes at least one step, got {steps}")
@@ -55,6 +56,9 @@ class FakeEngine:
         self.steps_per_run = steps
         self.delay = delay
         self.crash = crash
+        self.batch = batch
+        self.stepped: list[int] = []
+        """How many runs each step had."""
         self.requests: list[Request] = []
         self._gated = gated
         self._allowed = 0
@@ -84,6 +88,10 @@ class FakeEngine:
         """Block until the counts satisfy `reached`; False if that takes longer than `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: reached(self._counts), timeout)
+
+    def step(self, runs: Sequence[Run]) -> list[bool]:
+        self.stepped.append(len(runs))
+        return [run.step() for run in runs]
 
     def start(self, request: Request) -> FakeRun:
         with self._changed:

@@ -236,6 +236,15 @@ class Engine(Protocol):
         where nothing is known of what it can."""
         ...
 
+    @property
+    def batch(self) -> int:
+        """How many runs are worth one common step."""
+        ...
+
+    def step(self, runs: Sequence[Run]) -> list[bool]:
+        """One step of each, together where that is cheaper; whether each has more to do."""
+        ...
+
     def start(self, request: Request) -> Run:
         """Begin a request without running the network; cheap errors become a declined proposal. Raises ValueError
         where its policy is unknown, naming those that there are."""

@@ -6,7 +6,7 @@ Knows NumPy and a back end's interface; what to commit is decided in `model/poli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from model.backends.interface import Backend, Candidates, Pass
@@ -70,6 +70,7 @@ class Run:
         self._width = width
         self._waiting: Iterator[Job] | None = iter(jobs)
         self.lanes: list[Lane] = []
+        self._active: list[Lane] = []
         self.forwards = self.prefills = 0
         self._allowed = {
             "fill": backend.allow([EOS]),
@@ -89,11 +90,18 @@ class Run:
 
     def step(self) -> bool:
         """One forward; whether there is more to do."""
-        active = self._admit()
-        if not active:
-            return False
+        passes = self.begin()
+        return bool(passes) and self.end(self._backend.forward(passes))
+
+    def begin(self) -> list[Pass]:
+        """What the next forward must run for this run; nothing where it has come to its end."""
+        self._active = self._admit()
+        return [self._pass(lane) for lane in self._active]
+
+    def end(self, found: Sequence[Candidates]) -> bool:
+        """Take what the network said of the passes begun; whether there is more to do."""
+        active, self._active = self._active, []
         wishes = [lane.wish for lane in active if lane.wish is not None]
-        found = self._backend.forward([self._pass(lane) for lane in active])
         if all(w.kind == "prefill" for w in wishes):
             self.prefills += 1
         else:

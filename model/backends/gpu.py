@@ -30,6 +30,7 @@ from model.tokenizer import EOS
 Result = TypeVar("Result")
 _LONGEST_GRAPH = 128
 """New rows of a batch beyond which launching kernels one by one costs little beside running them."""
+_BATCH = 8
 _PROMPTS = 4
 """Earlier prompts that are remembered."""
 _SLACK = 256
@@ -70,6 +71,7 @@ class GpuBackend(Backend):
         self._steps: dict[Shape, _Step] = {}
         self._biases: dict[int, tuple[np.ndarray, torch.Tensor]] = {}
         self._relievers: list[Callable[[], None]] = []
+        self.batch = _BATCH
         self.prompt_bytes = _PROMPTS * self._pool.slot_bytes
         name = torch.cuda.get_device_name(device) if is_cuda else str(device)
         self.description = (

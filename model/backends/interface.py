@@ -82,6 +82,8 @@ class Backend(ABC):
     config: ModelConfig
     description: str
     forbidden: Sequence[int] = ()
+    batch: int = 1
+    """How many requests are worth one forward."""
     prompt_bytes: int = 64 << 20
     """How much may be remembered of earlier prompts."""
 

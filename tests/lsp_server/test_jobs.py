@@ -358,3 +358,46 @@ def test_closing_stops_everything(worker, engine):
     assert {j.future.result(0).status for j in (running, waiting)} == {"stopped"}
     with pytest.raises(NotReadyError):
         worker.submit(job()).future.result(0)
+
+
+def test_the_most_urgent_jobs_are_stepped_together():
+    """As many as the engine takes; one that ends early, is stopped or fails leaves the others to go on."""
+    engine = FakeEngine(steps=3, gated=True, batch=3)
+    worker = Worker(lambda options, report: engine)
+    worker.load(EngineOptions())
+    first = worker.submit(job())
+    assert engine.wait_for(lambda c: c.steps_begun == 1)
+    urgent, second, third, last = [
+        worker.submit(job(priority))
+        for priority in (Priority.INLINE, Priority.REFACTOR, Priority.REFACTOR, Priority.REFACTOR)
+    ]
+    worker.stop(third)
+    engine.allow(-1)
+    for each in (first, urgent, second, last):
+        assert each.future.result(PATIENCE).status == "offered"
+    assert third.future.result(PATIENCE).status == "stopped"
+    assert engine.stepped[:4] == [1, 3, 3, 3]
+    assert urgent.steps == first.steps == second.steps == 3
+    assert worker.close(PATIENCE)
+
+
+def test_a_step_that_fails_fails_its_jobs_and_the_worker_goes_on():
+    engine = FakeEngine(steps=3, gated=True, batch=2)
+    worker = Worker(lambda options, report: engine)
+    worker.load(EngineOptions())
+    first = worker.submit(job())
+    assert engine.wait_for(lambda c: c.steps_begun == 1)
+    second = worker.submit(job())
+    step = engine.step
+
+    def fails(runs):
+        engine.step = step  # type: ignore[method-assign]
+        raise RuntimeError("the GPU is out of memory")
+
+    engine.step = fails  # type: ignore[method-assign]
+    engine.allow(-1)
+    for each in (first, second):
+        with pytest.raises(RuntimeError, match="out of memory"):
+            each.future.result(PATIENCE)
+    assert worker.submit(job()).future.result(PATIENCE).status == "offered"
+    assert worker.close(PATIENCE)

@@ -295,3 +295,30 @@ def test_a_remaining_syntax_error_is_named(built: Built) -> None:
     proposal = ask(built(), text, Fix(at(text, "return")))
     assert proposal.status == "unchanged"
     assert "line 1 remains" in proposal.message
+
+
+def test_requests_that_are_stepped_together_get_their_own_answers(built: Built) -> None:
+    """And they share forwards: together they take as many as the longest of them alone."""
+    engine = built(rewrite=lambda old: old.replace("retrun", "return"))
+    texts = ["def f(a):\n    retrun a\n", "def g():\n    x = 1\n    retrun x\n", "def h():\n    return 2\n"]
+    requests = [Request(Document(text, "python"), Fix(Span(5, 5))) for text in texts]
+    alone = [engine.propose(request) for request in requests]
+    forwards = 0
+    forward = engine.backend.forward
+
+    def counted(passes):
+        nonlocal forwards
+        forwards += 1
+        return forward(passes)
+
+    engine.backend.forward = counted  # type: ignore[method-assign]
+    runs = [engine.start(request) for request in requests]
+    going = list(runs)
+    while going:
+        more = engine.step(going)
+        going = [run for run, goes_on in zip(going, more, strict=True) if goes_on]
+    for run, expected, text in zip(runs, alone, texts, strict=True):
+        found = run.proposal()
+        assert (found.status, found.edits) == (expected.status, expected.edits), text
+        assert found.cost.forwards == expected.cost.forwards
+    assert forwards == max(each.cost.forwards + each.cost.prefills for each in alone)
