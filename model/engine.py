@@ -32,7 +32,7 @@ from model.editing.scope import Scope
 from model.editing.syntax import try_parse
 from model.editing.tabs import tabbed_pieces
 from model.guest import Guest
-from model.notes import parts, remaining_errors, unreadable
+from model.notes import nothing, parts, remaining_errors, unreadable
 from model.passes import Passes
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import DeclinedError, Question, Reader
@@ -309,8 +309,12 @@ class EngineRun:
             return Proposal(
                 "declined", message=unreadable(text, self._regions, self._reader), cost=self.cost()
             )
-        nothing = "the model has no suggestion here" if self._is_fill else "the model would change nothing"
-        notes = [nothing, *remaining_errors(self._request, self._tree, self._regions), *self._notes()]
+        reply = any(question.asked.is_reply for question in self._questions)
+        notes = [
+            nothing(self._is_fill, reply),
+            *remaining_errors(self._request, self._tree, self._regions),
+            *self._notes(),
+        ]
         return Proposal("unchanged", message="; ".join(notes), cost=self.cost())
 
     def _notes(self, unread: int = 0, edits: Sequence[Edit] = ()) -> list[str]:

@@ -32,3 +32,10 @@ def remaining_errors(request: Request, tree: SyntaxTree | None, regions: Sequenc
 
 def parts(count: int) -> str:
     return "1 part" if count == 1 else f"{count} parts"
+
+
+def nothing(is_fill: bool, is_reply: bool) -> str:
+    """Why there is no edit where nothing speaks against one."""
+    if is_reply:
+        return "the model's reply held no code block, or nothing that differs"
+    return "the model has no suggestion here" if is_fill else "the model would change nothing"
