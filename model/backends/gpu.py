@@ -66,8 +66,7 @@ class GpuBackend(Backend):
         size = -(-(self.config.context + self.config.region_limit + _SLACK) // 64) * 64
         self._pool = Pool(self.config, size, dtype, device, self._forget_steps)
         is_cuda = device.type == "cuda"
-        can_capture = self.config.experts is None  # routing reads back which experts are wanted
-        self._uses_graphs = is_cuda and can_capture if uses_graphs is None else uses_graphs
+        self._uses_graphs = is_cuda if uses_graphs is None else uses_graphs
         self._steps: dict[Shape, _Step] = {}
         self._biases: dict[int, tuple[np.ndarray, torch.Tensor]] = {}
         self._relievers: list[Callable[[], None]] = []

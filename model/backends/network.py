@@ -19,7 +19,9 @@ from kernels.attention import cached_attention
 from kernels.mlp import silu_gate
 from kernels.norm import add_rms_norm
 from kernels.rope import rotate_and_store
+from model.backends.mixture import mix
 from model.backends.products import Product, Weights
+from model.experts import Mixture
 from model.rotary import frequencies, loudness, magnitude
 from model.transformer import Layer, RMSNorm, Transformer
 
@@ -47,7 +49,7 @@ class _Layer:
     k_norm_D: torch.Tensor | None
     out: Product
     mlp_norm_C: torch.Tensor
-    mixture: torch.nn.Module | None
+    mixture: Mixture | None
     gate_up: Product | None
     down: Product | None
 
@@ -120,7 +122,7 @@ class Network:
 
 def _mlp(layer: _Layer, h_BTC: torch.Tensor) -> torch.Tensor:
     if layer.mixture is not None:
-        return layer.mixture(h_BTC)
+        return mix(layer.mixture, h_BTC)
     assert layer.gate_up is not None
     assert layer.down is not None
     return layer.down(silu_gate(layer.gate_up(h_BTC)))

@@ -16,6 +16,7 @@ from kernels import dispatch
 from kernels.attention import cached_attention
 from kernels.commit import commit
 from kernels.gemm import fp8_linear, int4_linear, int8_linear
+from kernels.grouped import grouped_linear
 from kernels.head import head_candidates
 from kernels.mlp import silu_gate
 from kernels.norm import add_rms_norm, add_rms_norm_quantized
@@ -60,6 +61,12 @@ OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
     ),
     "commit": lambda _: steps(torch.int64, edits=False),
     "commit-edits": lambda _: steps(torch.int32, edits=True),
+    "grouped": lambda dtype: grouped_linear(
+        torch.zeros(32, 2048, dtype=dtype),
+        torch.zeros(64, 1024, 2048, dtype=dtype),
+        torch.zeros(64, dtype=torch.int32),
+        torch.zeros(256, dtype=torch.int32),
+    ),
     "mlp": lambda dtype: silu_gate(torch.zeros(32, 2816, dtype=dtype)),
 }
 
