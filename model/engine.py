@@ -89,7 +89,8 @@ class DiffusionEngine:
     @property
     def description(self) -> str:
         config = self.backend.config
-        return f"{config.name} ({config.parameters / 1e6:.1f}M weights), {self.backend.description}"
+        family = f"{self.guest.title}: " if self.guest else ""
+        return f"{family}{config.name} ({config.parameters / 1e6:.1f}M weights), {self.backend.description}"
 
     def refactorings(self, code: str) -> Sequence[str]:
         return self.reader.refactorings(code)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lsp_server.commands.engine import add_engine_arguments, load
 from model.checkpoint import EMBEDDED, open_checkpoint
+from model.loading import is_foreign
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
     description = load(arguments).description
     folder = Path(arguments.model).expanduser() if arguments.model else EMBEDDED
     files = {str(f.relative_to(folder)): f.stat().st_size for f in sorted(folder.rglob("*")) if f.is_file()}
-    known = open_checkpoint(folder).decoding.instructions if folder.is_dir() else ()
+    is_own = folder.is_dir() and not is_foreign(folder)
+    known = open_checkpoint(folder).decoding.instructions if is_own else ()
     refactorings = [each.phrasings[0] for each in known]
     if arguments.json:
         found = {
