@@ -67,10 +67,11 @@ def check_fits(checkpoint: ForeignCheckpoint, device: torch.device, dtype: torch
 
 def set_controls(state: State, checkpoint: ForeignCheckpoint) -> None:
     """Our control tokens get the foreign ones' rows: `<mask>`, `<eos>`, and what a family's marks mean with us. No
-    other control token is ever read or chosen."""
+    other control token is ever read or chosen. `state` may be a part of a network's."""
     rows = {MASK: checkpoint.mask, EOS: checkpoint.eos}
     rows |= {OURS[name]: id_ for name, id_ in checkpoint.marks.items()}
-    state["canvas"].zero_()
+    if "canvas" in state:
+        state["canvas"].zero_()
     for table in (state[name] for name in ("table.weight", "head.weight") if name in state):
         table[:FIRST_TEXT_ID] = 0
         for ours, theirs in rows.items():

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from model.backends import device as devices
 from model.backends.device import choose_device
 from model.checkpoint import ModelError
-from model.families import device as devices
 from model.families.foreign import open_foreign
 from model.families.load import check_fits, load_foreign
 from model.families.registry import FAMILIES
