@@ -24,8 +24,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 Parts = Mapping[str, torch.Tensor]
-"""A matrix as it is kept: `weight` as it was, or `int8`, `fp8` or `int4` with a `scale`, the last with a `zero` too; and
-its `bias` where it has one."""
+"""A matrix as it is kept: `weight` as it was, or `int8`, `fp8` or `int4` with a `scale`, the last with a `zero` too;
+and its `bias` where it has one."""
 SMALL = ("int8", "fp8", "int4", "scale", "zero")
 """Parts that are never widened."""
 
