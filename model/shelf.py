@@ -18,6 +18,8 @@ from model.checkpoint import EMBEDDED, ModelError
 BOXED = "embedded"
 """The name of the model that comes with Redraft."""
 VARIABLE = "REDRAFT_MODELS"
+DOWNLOADS = ".downloads"
+"""In the models folder: what is being fetched."""
 _REMEMBERED = "default.json"
 
 
@@ -43,9 +45,18 @@ def models_folder(environment: Mapping[str, str] = os.environ, platform: str = s
 
 
 def kept() -> list[Path]:
-    """The models folder's models, by name; unfinished ones, which begin with a dot, are left out."""
+    """The models folder's models, by name; what begins with a dot is none, or not yet."""
+    return _folders(models_folder())
+
+
+def unfinished() -> list[Path]:
+    """Downloads that were cut."""
+    return _folders(models_folder() / DOWNLOADS)
+
+
+def _folders(parent: Path) -> list[Path]:
     try:
-        found = [each for each in models_folder().iterdir() if each.is_dir() and each.name[0] != "."]
+        found = [each for each in parent.iterdir() if each.is_dir() and each.name[0] != "."]
     except OSError:
         return []
     return sorted(found, key=lambda each: each.name.lower())

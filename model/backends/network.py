@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +67,8 @@ class Network:
         }
         if not transformer.config.tied:
             tops["head.weight"] = transformer.output_table.detach()
-        layers = [_built(_taken_apart(layer, weights), layer.mixture) for layer in transformer.layers]
+        own = (cast("Layer", layer) for layer in transformer.layers)
+        layers = [_built(_taken_apart(layer, weights), layer.mixture) for layer in own]
         self._set(transformer.config, tops, layers)
 
     @classmethod
@@ -164,7 +166,7 @@ def _taken_apart(layer: Layer, weights: Weights) -> dict[str, torch.Tensor]:
     """All but the experts; what was copied is given back."""
     qkv = torch.cat((layer.q.weight.detach(), layer.kv.weight.detach()))
     bias = None if layer.q.bias is None else torch.cat((layer.q.bias.detach(), layer.kv.bias.detach()))
-    layer.q, layer.kv = torch.nn.Identity(), torch.nn.Identity()
+    del layer.q, layer.kv
     matrices = {"qkv": weights.parts(qkv, bias), "out": weights.parts(layer.out.weight.detach())}
     if layer.mixture is None:
         matrices["gate_up"] = weights.parts(layer.gate_up.weight.detach())

@@ -25,7 +25,7 @@ from model.families.foreign import ForeignCheckpoint
 from model.families.layout import Place
 from model.families.load import set_controls
 from model.families.shards import INDEX
-from model.families.sizes import largest_step, weight_bytes
+from model.families.sizes import in_size, largest_step, weight_bytes
 from model.families.weights import empty, fill
 from model.transformer import Layer, state_names
 
@@ -51,13 +51,13 @@ def check_room(checkpoint: ForeignCheckpoint, out: Path, kind: Kind) -> None:
     parent = next(folder for folder in out.absolute().parents if folder.exists())
     if wanted > (free := shutil.disk_usage(parent).free):
         raise ModelError(
-            f"{out} would take {_gib(wanted)}, and {_gib(free)} are free on its disk; make room, "
+            f"{out} would take {in_size(wanted)}, and {in_size(free)} are free on its disk; make room, "
             "or name another with --out"
         )
     if largest_step(config) > (free := psutil.virtual_memory().available):
         raise ModelError(
-            f"converting {checkpoint.folder} takes {_gib(largest_step(config))} of memory at once, and {_gib(free)} "
-            "are free; close what else uses it"
+            f"converting {checkpoint.folder} takes {in_size(largest_step(config))} of memory at once, and "
+            f"{in_size(free)} are free; close what else uses it"
         )
 
 
@@ -128,7 +128,3 @@ def _wanted(checkpoint: ForeignCheckpoint, part: _Part) -> dict[str, Place]:
 
 def _said(part: _Part, layers: int) -> str:
     return "tables" if part.layer is None else f"layer {part.layer + 1} of {layers}"
-
-
-def _gib(count: int) -> str:
-    return f"{count / (1 << 30):.1f} GiB"

@@ -23,7 +23,8 @@ from model.families.foreign import ForeignCheckpoint, open_foreign, read_fields
 from model.families.hub import Remote, Repository, fetch, look_up
 from model.families.registry import recognise
 from model.families.shards import INDEX, SINGLE
-from model.shelf import is_name, models_folder
+from model.families.sizes import in_size
+from model.shelf import DOWNLOADS, is_name, models_folder
 
 SMALL = (
     "config.json",
@@ -70,9 +71,9 @@ def download(
     family = _checked_family(plan)
     weights = _weights(plan)
     total, there = sum(each.size for each in weights), _there(plan, weights)
-    told(f"{repo} at {repository.commit[:12]}: {family.title}, {_gib(total)} in {len(weights)} files")
+    told(f"{repo} at {repository.commit[:12]}: {family.title}, {in_size(total)} in {len(weights)} files")
     if there:
-        told(f"{_gib(there)} of them are there already")
+        told(f"{in_size(there)} of them are there already")
     _check_disk(plan, total - there)
     _fetch_all(plan, weights, progress)
     for each in weights:
@@ -92,7 +93,7 @@ def _planned(repo: str, revision: str | None, name: str) -> Planned:
             f"there is a model {name!r} already ({folder}); choose another name with --name, or delete it"
         )
     repository = look_up(repo, revision)
-    unfinished = models_folder() / ".downloads" / name
+    unfinished = models_folder() / DOWNLOADS / name
     source = {"repo": repo, "revision": repository.commit}
     try:
         if unfinished.exists() and _source(unfinished) != source:
@@ -199,10 +200,6 @@ def _there(plan: Planned, files: list[Remote]) -> int:
 def _check_disk(plan: Planned, wanted: int) -> None:
     if wanted + _SPARE > (free := shutil.disk_usage(plan.unfinished).free):
         raise ModelError(
-            f"{plan.repository.repo} takes {_gib(wanted)} more, and {_gib(free)} are free on the disk of "
+            f"{plan.repository.repo} takes {in_size(wanted)} more, and {in_size(free)} are free on the disk of "
             f"{plan.unfinished.parent.parent}; make room, or set $REDRAFT_MODELS to a folder on another disk"
         )
-
-
-def _gib(count: int) -> str:
-    return f"{count / (1 << 30):.1f} GiB"

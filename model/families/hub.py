@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,7 @@ def fetch(repository: Repository, remote: Remote, part: Path, heard: Heard = lam
         try:
             with _explained(repository.repo, repository.commit, passes_on=True):
                 _stream(repository, remote, part, begin, heard)
-        except errors.HTTPError as error:
+        except errors.HTTPError as error:  # pyright: ignore[reportPrivateImportUsage]  # whichever HTTP library it uses
             why = _said(error)
         idle = 0 if _size(part) > begin else idle + 1
         if idle == _ATTEMPTS:
@@ -120,7 +120,7 @@ def _endpoint() -> str | None:
 
 
 @contextmanager
-def _explained(repo: str, revision: str | None, passes_on: bool = False) -> Iterator[None]:
+def _explained(repo: str, revision: str | None, passes_on: bool = False) -> Generator[None]:
     """What went wrong on the way, as a ModelError with what to do; with `passes_on` what a further attempt may mend is
     left as it is."""
     from huggingface_hub import errors
@@ -145,7 +145,7 @@ def _explained(repo: str, revision: str | None, passes_on: bool = False) -> Iter
         raise ModelError("HF_HUB_OFFLINE is set, so that nothing is fetched; unset it to download") from error
     except errors.HfHubHTTPError as error:
         raise ModelError(f"{where} refused {repo}: {_said(error)}; try again later") from error
-    except errors.HTTPError as error:
+    except errors.HTTPError as error:  # pyright: ignore[reportPrivateImportUsage]  # whichever HTTP library it uses
         if passes_on:
             raise
         raise ModelError(

@@ -4,20 +4,22 @@ Source files of the standard library are read as the network would meet them: a 
 every other token is masked (with full attention all of it is canvas). The network is asked for the masked tokens, and
 where its clean rows say the next token, for those too. The exact network is loaded first and let go before the other.
 
-Shapes: R rows, V vocabulary.
+Shapes: B pieces, T tokens, R wanted rows, C width, V vocabulary.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 import torch
 import torch.nn.functional as F
 
 from model.backends.network import Network, Rows
 from model.backends.products import Weights
+from model.config import ModelConfig
 from model.families.converted import GuestFolder
 from model.families.foreign import ForeignCheckpoint
 from model.families.load import load_network, stored_network
@@ -27,6 +29,8 @@ _MODULES = ("bisect", "heapq", "textwrap", "shlex", "fnmatch", "string", "copy",
 _CLEAN = 64
 """Tokens before a canvas, to the end of a block."""
 _CANVAS = 32
+_ROWS = 64
+"""Canvas tokens of a module, half of them masked."""
 
 
 @dataclass(frozen=True)
@@ -41,36 +45,37 @@ class Loss:
 
 @dataclass(frozen=True)
 class Sample:
-    clean: list[int]
-    canvas: list[int]
-    wanted: list[int]
+    """Pieces of one length from one module: the first `clean` tokens of each are clean, the others a canvas."""
+
+    ids_BT: torch.Tensor
+    clean: int
+    wanted: Sequence[int]
 
 
 def measure(checkpoint: ForeignCheckpoint, guest: GuestFolder, device: str = "auto") -> Loss:
     """What the conversion of `checkpoint` to `guest` cost. Raises ModelError where one of them does not fit."""
     network = Network(load_network(checkpoint, device), Weights())
-    asked = list(samples(network, checkpoint.tokenizer()))
+    asked = samples(network.config, checkpoint.tokenizer())
     exact = said_by(network, asked)
     del network
     return compared(exact, said_by(stored_network(guest, device), asked))
 
 
-def samples(network: Network, tokenizer: Tokenizer) -> Iterator[Sample]:
-    """One piece of each module, from its middle, where its code is."""
-    block = network.config.clean_block
-    room = network.config.context
-    begin = 0 if block == 0 else min(_CLEAN, room // 2) // block * block
-    size = min(_CANVAS if block == 0 else max(network.config.block, block), room - begin)
-    if block == 0:
-        size = min(_CLEAN + _CANVAS, room)
+def samples(config: ModelConfig, tokenizer: Tokenizer) -> list[Sample]:
+    """Pieces of each module, from its middle on, where its code is: a few hundred wanted rows in all."""
+    block = config.clean_block
+    clean = 0 if block == 0 else min(_CLEAN, config.context // 2) // block * block
+    canvas = min(_CLEAN + _CANVAS if block == 0 else max(config.block, block), config.context - clean)
+    pieces = max(1, _ROWS // canvas)
+    masked = range(clean + 1, clean + canvas, 2)
+    found: list[Sample] = []
     for name in _MODULES:
-        ids = tokenizer.encode(inspect.getsource(__import__(name)))
-        at = len(ids) // 2
-        clean, canvas = ids[at : at + begin], ids[at + begin : at + begin + size]
-        masked = range(1, len(canvas), 2)
-        noisy = [MASK if i in masked else token for i, token in enumerate(canvas)]
-        said = range(len(clean)) if block == 1 else ()
-        yield Sample(clean, noisy, [*said, *(begin + i for i in masked)])
+        ids = torch.tensor(tokenizer.encode(inspect.getsource(import_module(name))))
+        starts = len(ids) // 2 + torch.arange(pieces) * canvas
+        ids_BT = ids[(starts[:, None] + torch.arange(clean + canvas)) % len(ids)]
+        ids_BT[:, list(masked)] = MASK
+        found.append(Sample(ids_BT, clean, [*(range(clean) if block == 1 else ()), *masked]))
+    return found
 
 
 @torch.inference_mode()
@@ -78,10 +83,9 @@ def said_by(network: Network, asked: list[Sample]) -> list[torch.Tensor]:
     """Log-probabilities `[R, V]` of each sample's wanted rows, on the host; control tokens are never said."""
     found: list[torch.Tensor] = []
     for sample in asked:
-        hidden = network(*_laid_out(network, sample))[0, sample.wanted]
-        logits = F.linear(hidden, network.head_VC).float()
-        logits[:, :FIRST_TEXT_ID] = float("-inf")
-        found.append(logits.log_softmax(-1)[:, FIRST_TEXT_ID:].cpu())
+        hidden_RC = network(*_laid_out(network, sample))[:, list(sample.wanted)].flatten(0, 1)
+        logits = F.linear(hidden_RC, network.head_VC).float()
+        found.append(logits[:, FIRST_TEXT_ID:].log_softmax(-1).cpu())
     return found
 
 
@@ -96,24 +100,24 @@ def compared(exact: list[torch.Tensor], small: list[torch.Tensor]) -> Loss:
 
 
 def _laid_out(network: Network, sample: Sample) -> tuple[Rows, torch.Tensor]:
-    """A sample as one forward over an empty cache."""
+    """A sample as one forward over empty caches."""
     config, device = network.config, network.table_VC.device
-    count, clean = len(sample.clean) + len(sample.canvas), len(sample.clean)
+    batch, count = sample.ids_BT.shape
 
-    def grid(values: object) -> torch.Tensor:
-        return torch.as_tensor(values, dtype=torch.int32, device=device)
+    def integers(values: torch.Tensor) -> torch.Tensor:
+        return values.to(device, torch.int32).contiguous()
 
-    at = grid([list(range(count))])
+    at = integers(torch.arange(count).expand(batch, count))
     rows = Rows(
-        ids_BT=grid([[*sample.clean, *sample.canvas]]),
+        ids_BT=integers(sample.ids_BT),
         positions_BT=at,
-        is_canvas_BT=grid([[0] * clean + [1] * (count - clean)]),
+        is_canvas_BT=(at >= sample.clean).int(),
         places_BT=at,
-        slot_B=grid([0]),
-        past_B=grid([0]),
-        causal_B=grid([clean]),
-        rows_B=grid([count]),
+        slot_B=integers(torch.arange(batch)),
+        past_B=integers(torch.zeros(batch)),
+        causal_B=integers(torch.full((batch,), sample.clean)),
+        rows_B=integers(torch.full((batch,), count)),
     )
     size = -(-count // 64) * 64
-    shape = (1, config.layers, 2, config.kv_heads, size, config.head_size)
+    shape = (batch, config.layers, 2, config.kv_heads, size, config.head_size)
     return rows, torch.zeros(shape, dtype=network.table_VC.dtype, device=device)

@@ -18,6 +18,11 @@ context and the longest region (`model/backends/gpu.py`)."""
 _SLACK = 256
 
 
+def in_size(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / 2**30:.2f} GiB" if count >= 1 << 30 else f"{count / 2**20:.2f} MiB"
+
+
 def matrices(config: ModelConfig) -> list[tuple[int, int, int]]:
     """Those that are quantised, as `(outputs, inputs, how many)`; experts are not among them."""
     c, d, layers = config.width, config.head_size, config.layers

@@ -62,7 +62,7 @@ def test_list_says_what_there_is_and_what_can_be_had(small: Path, capsys) -> Non
     (small.parent / "broken").mkdir()
     (small.parent / "broken" / "config.json").write_text("{")
     (small.parent / "empty").mkdir()
-    (small.parent / ".downloads").mkdir()
+    (small.parent / ".downloads" / "later").mkdir(parents=True)
     shutil.copytree(small, small.parent / "cut")
     (small.parent / "cut" / "model.safetensors").write_bytes(b"1234567890")
     out = said(capsys, "list")
@@ -71,7 +71,7 @@ def test_list_says_what_there_is_and_what_can_be_had(small: Path, capsys) -> Non
     assert "Stable-DiffCoder, blocks of 4, 16-bit weights" in lines["small"]
     for name in ("broken", "empty", "cut"):
         assert "cannot be used: " in lines[name]
-    assert ".downloads" not in out
+    assert "Unfinished download: later;" in out
     assert "SDAR: JetLM/SDAR-1.7B-Chat" in out
     found = as_json(capsys, "list")
     assert found["inUse"] == "embedded"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsp_server.commands.engine import UsageError
-from lsp_server.commands.models.words import in_size
+from model.families.sizes import in_size
 
 if TYPE_CHECKING:
     from model.families.foreign import ForeignCheckpoint

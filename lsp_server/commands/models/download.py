@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from lsp_server.commands.models.words import attention_of, in_size
+from lsp_server.commands.models.words import attention_of
+from model.families.sizes import in_size
 
 _EVERY = 10.0
 """Seconds between two lines where no terminal shows a bar."""
@@ -46,7 +47,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @contextmanager
-def _shown(for_programs: bool) -> Iterator[Progress]:
+def _shown(for_programs: bool) -> Generator[Progress]:
     """A bar on a terminal, now and then a line elsewhere; on stderr, since stdout is for the result."""
     if for_programs or not sys.stderr.isatty():
         yield _lines()

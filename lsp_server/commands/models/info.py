@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsp_server.commands.engine import add_engine_arguments, load
-from lsp_server.commands.models.words import asked_how, attention_of, in_size
+from lsp_server.commands.models.words import asked_how, attention_of, in_count
+from model.families.sizes import in_size
 
 if TYPE_CHECKING:
     from model.shelf import Choice
@@ -69,7 +70,7 @@ def _say_guest(choice: Choice, arguments: argparse.Namespace) -> int:
     memory = facts["memory"]
     lines = {
         "family": facts["family"],
-        "size": f"{in_size(facts['bytes'])}, {facts['parameters'] / 1e9:.2f}B parameters, {facts['weights']} weights",
+        "size": f"{in_size(facts['bytes'])}, {in_count(facts['parameters'])} parameters, {facts['weights']} weights",
         "context": f"{facts['context']} tokens",
         "attention": facts["attention"] + (", rows say what stands behind them" if facts["shifted"] else ""),
         "mask, end": ", ".join(f"{each['name']} ({each['id']})" for each in facts["ids"].values()),

@@ -8,7 +8,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lsp_server.commands.models.words import attention_of, in_size
+from lsp_server.commands.models.words import attention_of
+from model.families.sizes import in_size
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from model.checkpoint import EMBEDDED
-    from model.shelf import choose, kept, models_folder, name_of
+    from model.shelf import choose, kept, models_folder, name_of, unfinished
 
     choice = choose()
     folders = [EMBEDDED, *kept()]
@@ -43,11 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
             "inUse": in_use,
             "why": choice.lost or choice.why,
             "models": [asdict(row) for row in rows],
+            "unfinished": [each.name for each in unfinished()],
             "families": [{"name": n, "title": t, "examples": e} for n, t, e in families()],
         }
         sys.stdout.write(json.dumps(found) + "\n")
         return 0
     _print(rows, in_use, models_folder())
+    for each in unfinished():
+        sys.stdout.write(f"Unfinished download: {each.name}; `redraft models download` goes on with it.\n")
     if choice.lost:
         sys.stdout.write(f"\n{choice.lost}\n")
     return 0

@@ -1,4 +1,4 @@
-"""Models in words: sizes, ways to see and to be asked. Imports nothing heavy."""
+"""Models in words: numbers, ways to see and to be asked. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from model.config import ModelConfig
 
 
-def in_size(count: int) -> str:
-    """Bytes for people."""
-    return f"{count / 2**30:.2f} GiB" if count >= 1 << 30 else f"{count / 2**20:.2f} MiB"
+def in_count(count: int) -> str:
+    """Parameters for people."""
+    return f"{count / 1e9:.2f}B" if count >= 1e9 else f"{count / 1e6:.1f}M"
 
 
 def attention_of(config: ModelConfig) -> str:

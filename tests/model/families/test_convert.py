@@ -19,6 +19,7 @@ from model.families.convert import check_room, convert
 from model.families.converted import open_converted
 from model.families.foreign import ForeignCheckpoint, open_foreign
 from model.families.load import load_converted, load_network
+from model.families.loss import measure
 from model.families.sizes import KINDS as SIZED
 from model.families.sizes import weight_bytes
 from model.loading import is_converted, is_foreign, load_engine
@@ -118,10 +119,10 @@ def test_what_has_no_room_is_refused_beforehand(
         check_room(checkpoint, folder, "int8")
     with monkeypatch.context() as patch:
         patch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))  # type: ignore[attr-defined]
-        with pytest.raises(ModelError, match=r"would take 0.0 GiB, and 0.0 GiB are free on its disk"):
+        with pytest.raises(ModelError, match=r"would take \d+.\d\d MiB, and 0.00 MiB are free on its disk"):
             check_room(checkpoint, tmp_path / "small", "int8")
     monkeypatch.setattr("model.families.convert.largest_step", lambda _: 1 << 60)
-    with pytest.raises(ModelError, match=r"takes 1073741824.0 GiB of memory at once"):
+    with pytest.raises(ModelError, match=r"takes 1073741824.00 GiB of memory at once"):
         convert(checkpoint, tmp_path / "small", "int8")
     assert not (tmp_path / "small").exists()
 
@@ -170,3 +171,32 @@ def test_kinds_are_those_of_the_network() -> None:
     assert SIZED == KINDS
     with pytest.raises(ValueError, match="no matrix of a known kind"):
         product_with({"scale": torch.ones(1)})
+
+
+@pytest.mark.parametrize("block", [0, 1, 4, 32])
+def test_what_it_costs_is_measured(block: int, plain_tokenizer: Path, tmp_path: Path) -> None:
+    case = next(case for case in ALL if case.clean_block == block)
+    checkpoint = published(case, plain_tokenizer, tmp_path / "model")
+    costs = []
+    for kind in ("plain", "int8", "int4"):
+        convert(checkpoint, tmp_path / kind, kind)
+        costs.append(measure(checkpoint, open_converted(tmp_path / kind), "cpu"))
+    plain, int8, int4 = costs
+    assert (plain.divergence, plain.agreement) == (0.0, 1.0)
+    assert 0 < int8.divergence < int4.divergence
+    assert plain.rows >= 200
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gpu_reads_back_what_it_would_have_quantised(
+    kind: Kind, plain_tokenizer: Path, tmp_path: Path, cuda: torch.device
+) -> None:
+    case = next(case for case in ALL if case.name.startswith("sdar"))
+    checkpoint = published(case, plain_tokenizer, tmp_path / "model")
+    convert(checkpoint, tmp_path / "small", kind)
+    guest = open_converted(tmp_path / "small")
+    wanted = GpuBackend(Network(load_network(checkpoint, "cuda"), Weights(kind)), checkpoint.forbidden)
+    for found, right in zip(said(load_converted(guest, "cuda")), said(wanted), strict=True):
+        np.testing.assert_array_equal(found.logp_RK, right.logp_RK)
+    assert measure(checkpoint, guest, "cuda").agreement > 0.3
