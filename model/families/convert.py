@@ -72,6 +72,7 @@ def convert(
         unfinished.mkdir(parents=True)
         _write(checkpoint, unfinished, kind, tell)
         unfinished.rename(out)
+        tell("done", 1.0)
     except OSError as error:
         raise ModelError(
             f"{out} cannot be written: {error.strerror or error}; name another with --out"
@@ -92,6 +93,7 @@ def _write(checkpoint: ForeignCheckpoint, folder: Path, kind: Kind, tell: Tell) 
         save_file(tensors, folder / name)
         placed |= dict.fromkeys(tensors, name)
         total += sum(tensor.nbytes for tensor in tensors.values())
+        del tensors  # before the next are made
     index = {"metadata": {"total_size": total}, "weight_map": placed}
     (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", "utf-8")
     checkpoint.text.save(folder / "tokenizer.json")

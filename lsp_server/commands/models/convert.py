@@ -103,7 +103,7 @@ def _teller(for_programs: bool) -> Callable[[str, float], None]:
         return lambda what, done: None
 
     def tell(what: str, done: float) -> None:
-        sys.stderr.write(f"\r\x1b[Kconverting {what} ({done:.0%})" + ("\n" if done > 0.99 else ""))
+        sys.stderr.write("\r\x1b[K" + (f"converting {what} ({done:.0%})" if done < 1 else ""))
         sys.stderr.flush()
 
     return tell
