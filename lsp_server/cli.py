@@ -19,7 +19,7 @@ SUBCOMMANDS = {
     "fix": ("lsp_server.commands.fix", "repair the function at a line of a file"),
     "refactor": ("lsp_server.commands.refactor", "rewrite a file as an instruction says"),
     "play": ("lsp_server.commands.play", "watch the model denoise, in a browser"),
-    "models": ("lsp_server.commands.models", "say what the model in use is"),
+    "models": ("lsp_server.commands.models", "list, download, describe, choose and convert models"),
     "doctor": ("lsp_server.commands.doctor", "check the installation and say what to do"),
 }
 # name -> (module with `main(argv) -> exit code | None`, one line of help); listed only where they are

@@ -18,6 +18,8 @@ from model.editing.scope import Scope
 from model.tokenizer import Tokenizer
 
 FORMAT = 1
+GUEST_FORMAT = "guest"
+"""Of a folder that another family's network was converted to (`model/families/converted.py`)."""
 EMBEDDED = Path(__file__).parent / "weights"
 
 

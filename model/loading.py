@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from model.backends.load import load_backend
-from model.checkpoint import EMBEDDED, Decoding, ModelError, open_checkpoint
+from model.checkpoint import EMBEDDED, GUEST_FORMAT, Decoding, ModelError, open_checkpoint
 from model.choices import Mode
 from model.engine import DiffusionEngine
 from model.guest import Guest
@@ -35,7 +36,7 @@ def load_engine(
     tell = progress or (lambda message, share: None)
     tell("reading the model", 0.1)
     folder = Path(model).expanduser() if model else EMBEDDED
-    if is_foreign(folder):
+    if is_foreign(folder) or is_converted(folder):
         return _guest(folder, backend, device, tell, mode)
     checkpoint = open_checkpoint(folder)
     tokenizer = checkpoint.tokenizer()
@@ -47,15 +48,22 @@ def load_engine(
 
 def is_foreign(folder: Path) -> bool:
     """Whether a folder's config is another family's: ours says its format."""
+    data = _config(folder)
+    return "format" not in data and bool({"architectures", "model_type"} & data.keys())
+
+
+def is_converted(folder: Path) -> bool:
+    """Whether it is a guest folder, which `redraft models convert` wrote."""
+    return _config(folder).get("format") == GUEST_FORMAT
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """A folder's config; empty where it cannot be read: whatever is wrong with it, the reader of our own says so."""
     try:
         data = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
-        return False  # whatever is wrong with it, the reader of our own says so
-    return (
-        isinstance(data, dict)
-        and "format" not in data
-        and bool({"architectures", "model_type"} & data.keys())
-    )
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def _guest(folder: Path, backend: str, device: str, tell: Tell, mode: Mode) -> DiffusionEngine:
@@ -64,24 +72,22 @@ def _guest(folder: Path, backend: str, device: str, tell: Tell, mode: Mode) -> D
         raise ModelError(
             f"{folder} is another family's model, which runs in PyTorch; choose backend torch or auto"
         )
-    from model.families.foreign import open_foreign
+    from model.families.converted import open_guest
     from model.families.prompts import asking_for
     from model.families.ways import way_of
 
-    checkpoint = open_foreign(folder)
-    config, tokenizer = checkpoint.config, checkpoint.tokenizer()
-    asking = asking_for(tokenizer, checkpoint.specials, checkpoint.chat_template, config.clean_block == 0)
-    guest = Guest(
-        checkpoint.family.title, asking, way_of(config, checkpoint.family.decoding, checkpoint.marks)
-    )
+    opened, identity = open_guest(folder)
+    config, tokenizer = opened.config, opened.tokenizer()
+    asking = asking_for(tokenizer, identity.specials, identity.chat_template, config.clean_block == 0)
+    guest = Guest(identity.title, asking, way_of(config, identity.decoding, identity.marks))
     tell("loading the network", 0.3)
     try:
-        from model.families.load import load_foreign
+        from model.families.load import load_opened
     except ImportError as error:
         raise ModelError(
             f"{folder} runs in PyTorch, which is missing ({error}); install redraft[gpu]"
         ) from error
-    network = load_foreign(checkpoint, device)
+    network = load_opened(opened, device)
     tell("ready", 1.0)
     room = config.context // 4
     budgets = replace(GUESTS, prefix=min(GUESTS.prefix, room), suffix=min(GUESTS.suffix, room // 2))

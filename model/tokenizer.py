@@ -46,10 +46,10 @@ class Tokenizer:
         self.size = FIRST_TEXT_ID + (rows or bpe.get_vocab_size())
 
     @classmethod
-    def load(cls, path: Path) -> Tokenizer:
+    def load(cls, path: Path, rows: int | None = None) -> Tokenizer:
         """Read a `tokenizer.json`; raises OSError or ValueError with the path when it cannot be read."""
         try:
-            return cls(tokenizers.Tokenizer.from_str(path.read_text("utf-8")))
+            return cls(tokenizers.Tokenizer.from_str(path.read_text("utf-8")), rows)
         except OSError:
             raise
         except Exception as error:  # the library raises bare Exception on a malformed file

@@ -4,11 +4,14 @@ loaded."""
 from __future__ import annotations
 
 import argparse
+import logging
 from functools import partial
 
 from lsp_server.jobs import Load, Report
 from lsp_server.settings import EngineOptions
 from model.request import Engine
+
+logger = logging.getLogger(__name__)
 
 
 class UsageError(Exception):
@@ -16,7 +19,12 @@ class UsageError(Exception):
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="", help="a model's folder (default: the one in the box)")
+    parser.add_argument(
+        "--model",
+        default="",
+        help="a model's folder, or its name in `redraft models list` (default: what `redraft models use` chose, or "
+        "the one in the box)",
+    )
     parser.add_argument("--backend", default="auto", choices=["auto", "onnx", "torch"])
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: %(default)s)")
     parser.add_argument(
@@ -66,9 +74,13 @@ def load(arguments: argparse.Namespace) -> Engine:
 
 def _load(options: EngineOptions, report: Report) -> Engine:
     from model.loading import load_engine
+    from model.shelf import choose
 
+    choice = choose(options.model)
+    if choice.lost:
+        logger.warning("%s", choice.lost)
     return load_engine(
-        model=options.model or None,
+        model=str(choice.folder),
         backend=options.backend,
         device=options.device,
         threads=options.threads or None,

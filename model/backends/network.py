@@ -2,13 +2,15 @@
 
 Per layer: one product for queries, keys and values; QK-norm, rotation and the cache write in one pass; attention over
 the cache; residual and norm in one pass; the gated MLP. Weights are those of a `Transformer`, which is taken apart:
-where its layout differs, its memory is given back layer by layer.
+where its layout differs, its memory is given back layer by layer. Or they were kept in this layout before
+(`layer_tensors`), quantised as they are now, and are taken as they are.
 
 Shape suffixes: B batch, T new rows, C width, H heads, G key/value heads, D head size, V vocabulary, R wanted rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,10 +22,11 @@ from kernels.mlp import silu_gate
 from kernels.norm import add_rms_norm
 from kernels.rope import rotate_and_store
 from model.backends.mixture import mix
-from model.backends.products import Product, Weights
+from model.backends.products import Parts, Product, Weights, product_with
+from model.config import ModelConfig
 from model.experts import Mixture
 from model.rotary import frequencies, loudness, magnitude
-from model.transformer import Layer, RMSNorm, Transformer
+from model.transformer import Layer, Transformer
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,38 @@ class Network:
     """Takes the weights of `transformer`, which must not be used afterwards; `weights` says how they are kept."""
 
     def __init__(self, transformer: Transformer, weights: Weights) -> None:
-        self.config = transformer.config
-        self.table_VC = transformer.table.weight.detach()
-        self.canvas_C = transformer.canvas.detach().to(self.table_VC.dtype)
-        self.head_VC = transformer.output_table.detach()
-        self.norm_C = transformer.norm.weight.detach()
-        self._layers = [_taken_apart(cast(Layer, layer), weights) for layer in transformer.layers]
-        self._frequencies_F = frequencies(self.config, self.table_VC.device)
+        tops = {
+            "table.weight": transformer.table.weight.detach(),
+            "canvas": transformer.canvas.detach(),
+            "norm.weight": transformer.norm.weight.detach(),
+        }
+        if not transformer.config.tied:
+            tops["head.weight"] = transformer.output_table.detach()
+        own = (cast("Layer", layer) for layer in transformer.layers)
+        layers = [_built(_taken_apart(layer, weights), layer.mixture) for layer in own]
+        self._set(transformer.config, tops, layers)
+
+    @classmethod
+    def of_tensors(cls, config: ModelConfig, tensors: Mapping[str, torch.Tensor]) -> Network:
+        """Of tensors as `layer_tensors` names them, behind `layers.{i}.`, and those of no layer under the names of a
+        `Transformer`. Raises KeyError for one that is missing."""
+        network = cls.__new__(cls)
+        layers: list[_Layer] = []
+        for i in range(config.layers):
+            begin = f"layers.{i}."
+            own = {name.removeprefix(begin): t for name, t in tensors.items() if name.startswith(begin)}
+            layers.append(_built(own, _mixture_of(config, own) if i >= config.dense_layers else None))
+        network._set(config, tensors, layers)
+        return network
+
+    def _set(self, config: ModelConfig, tops: Mapping[str, torch.Tensor], layers: list[_Layer]) -> None:
+        self.config = config
+        self.table_VC = tops["table.weight"]
+        self.canvas_C = tops["canvas"].to(self.table_VC.dtype)
+        self.head_VC = self.table_VC if config.tied else tops["head.weight"]
+        self.norm_C = tops["norm.weight"]
+        self._layers = layers
+        self._frequencies_F = frequencies(config, self.table_VC.device)
 
     def __call__(self, rows: Rows, pool_NL2GSD: torch.Tensor) -> torch.Tensor:
         """Hidden rows `[B, T, C]`, normed; keys and values of all rows are in the pool afterwards."""
@@ -128,25 +156,51 @@ def _mlp(layer: _Layer, h_BTC: torch.Tensor) -> torch.Tensor:
     return layer.down(silu_gate(layer.gate_up(h_BTC)))
 
 
-def _taken_apart(layer: Layer, weights: Weights) -> _Layer:
-    """A layer's weights in the layout of the fused products; what was copied is given back."""
+def layer_tensors(layer: Layer, weights: Weights) -> dict[str, torch.Tensor]:
+    """A layer's weights in the layout of the fused products, each under its name; experts as they are. The layer must
+    not be used afterwards."""
+    mixture = layer.mixture.state_dict() if layer.mixture is not None else {}
+    return _taken_apart(layer, weights) | {f"mixture.{name}": t for name, t in mixture.items()}
+
+
+def _taken_apart(layer: Layer, weights: Weights) -> dict[str, torch.Tensor]:
+    """All but the experts; what was copied is given back."""
     qkv = torch.cat((layer.q.weight.detach(), layer.kv.weight.detach()))
     bias = None if layer.q.bias is None else torch.cat((layer.q.bias.detach(), layer.kv.bias.detach()))
     del layer.q, layer.kv
-    mixture = layer.mixture
+    matrices = {"qkv": weights.parts(qkv, bias), "out": weights.parts(layer.out.weight.detach())}
+    if layer.mixture is None:
+        matrices["gate_up"] = weights.parts(layer.gate_up.weight.detach())
+        matrices["down"] = weights.parts(layer.down.weight.detach())
+    norms = ["attention_norm", "mlp_norm", *(("q_norm", "k_norm") if layer.config.qk_norm else ())]
+    found = {f"{name}.weight": getattr(layer, name).weight.detach() for name in norms}
+    return found | {f"{name}.{part}": t for name, parts in matrices.items() for part, t in parts.items()}
+
+
+def _built(tensors: Mapping[str, torch.Tensor], mixture: Mixture | None) -> _Layer:
+    def product(name: str) -> Product:
+        begin = f"{name}."
+        parts: Parts = {n.removeprefix(begin): t for n, t in tensors.items() if n.startswith(begin)}
+        return product_with(parts)
+
     return _Layer(
-        layer.attention_norm.weight.detach(),
-        weights.product(qkv, bias),
-        _norm(layer.q_norm),
-        _norm(layer.k_norm),
-        weights.product(layer.out.weight.detach()),
-        layer.mlp_norm.weight.detach(),
+        tensors["attention_norm.weight"],
+        product("qkv"),
+        tensors.get("q_norm.weight"),
+        tensors.get("k_norm.weight"),
+        product("out"),
+        tensors["mlp_norm.weight"],
         mixture,
-        None if mixture is not None else weights.product(layer.gate_up.weight.detach()),
-        None if mixture is not None else weights.product(layer.down.weight.detach()),
+        None if mixture is not None else product("gate_up"),
+        None if mixture is not None else product("down"),
     )
 
 
-def _norm(module: torch.nn.Module) -> torch.Tensor | None:
-    """A norm's weight; None of what stands where a network has none."""
-    return module.weight.detach() if isinstance(module, RMSNorm) else None
+def _mixture_of(config: ModelConfig, tensors: Mapping[str, torch.Tensor]) -> Mixture:
+    assert config.experts is not None
+    with torch.device("meta"):  # only the modules
+        mixture = Mixture(config.width, config.experts)
+    begin = "mixture."
+    state = {name.removeprefix(begin): t for name, t in tensors.items() if name.startswith(begin)}
+    mixture.load_state_dict(state, assign=True)
+    return mixture.requires_grad_(False).eval()

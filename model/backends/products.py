@@ -6,7 +6,7 @@ Knows tensors only. Shapes: ... rows, I inputs, O outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
@@ -15,12 +15,19 @@ import torch
 import torch.nn.functional as F
 
 from kernels.gemm import fp8_linear, int4_linear, int8_linear
-from kernels.pack import quantize_fp8, quantize_int4
+from kernels.pack import Int4, quantize_fp8, quantize_int4
 
 Product = Callable[[torch.Tensor], torch.Tensor]
 """Rows `[..., I]` to rows `[..., O]`."""
 Kind = Literal["plain", "int8", "fp8", "int4"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+Parts = Mapping[str, torch.Tensor]
+"""A matrix as it is kept: `weight` as it was, or `int8`, `fp8` or `int4` with a `scale`, the last with a `zero` too;
+and its `bias` where it has one."""
+SMALL = ("int8", "fp8", "int4", "scale", "zero")
+"""Parts that are never widened."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +36,32 @@ class Weights:
 
     kind: Kind = "plain"
 
-    def product(self, weight_OI: torch.Tensor, bias_O: torch.Tensor | None = None) -> Product:
-        """The product with a matrix, quantised if need be."""
+    def parts(self, weight_OI: torch.Tensor, bias_O: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """A matrix, quantised if need be."""
+        bias = {} if bias_O is None else {"bias": bias_O}
         if self.kind == "plain":
-            return partial(_plain, weight_OI=weight_OI, bias_O=bias_O)
-        if self.kind == "int8":
-            small, scale = quantize_int8(weight_OI)
-            return _with_bias(partial(_int8, weight=small, scale=scale), bias_O)
-        if self.kind == "fp8":
-            small, scale = quantize_fp8(weight_OI)
-            return _with_bias(partial(_fp8, weight=small, scale=scale), bias_O)
-        packed = quantize_int4(weight_OI)
-        return _with_bias(lambda x: int4_linear(x, packed), bias_O)
+            return {"weight": weight_OI, **bias}
+        if self.kind == "int4":
+            packed, scale_NO, zero_NO = quantize_int4(weight_OI)
+            assert zero_NO is not None
+            return {"int4": packed, "scale": scale_NO, "zero": zero_NO, **bias}
+        small, scale_O = (quantize_int8 if self.kind == "int8" else quantize_fp8)(weight_OI)
+        return {self.kind: small, "scale": scale_O, **bias}
+
+
+def product_with(parts: Parts) -> Product:
+    """The product with a matrix that is kept in `parts`. Raises ValueError where they are those of no kind."""
+    bias = parts.get("bias")
+    if "weight" in parts:
+        return partial(_plain, weight_OI=parts["weight"], bias_O=bias)
+    if "scale" not in parts or not {"int8", "fp8", "int4"} & parts.keys():
+        raise ValueError(f"{', '.join(parts) or 'nothing'} is no matrix of a known kind")
+    if "int4" in parts:
+        packed = Int4(parts["int4"], parts["scale"], parts.get("zero"))
+        return _with_bias(lambda x: int4_linear(x, packed), bias)
+    if "int8" in parts:
+        return _with_bias(partial(_int8, weight=parts["int8"], scale=parts["scale"]), bias)
+    return _with_bias(partial(_fp8, weight=parts["fp8"], scale=parts["scale"]), bias)
 
 
 def quantize_int8(weight_OI: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

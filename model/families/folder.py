@@ -16,6 +16,9 @@ from typing import Any
 from model.families.errors import FamilyError
 from model.families.shards import Shards, open_shards
 
+SOURCE = "redraft.json"
+"""Written by `redraft models download`: the hub's repository and revision."""
+
 
 def read_json(path: Path) -> dict[str, Any]:
     try:
@@ -127,6 +130,8 @@ class Folder:
     @cached_property
     def hints(self) -> str:
         """Names that the folder goes by, in lower case: its own, those of the folders above it (a hub's cache puts the
-        model's name two levels up) and the one in its config. Only for what no field says."""
+        model's name two levels up), the one in its config, and what it was downloaded as. Only for what no field
+        says."""
         parts = self.path.resolve().parts[-4:]
-        return "/".join((*parts, str(self.config.get("_name_or_path", "")))).lower()
+        source = _read_optional(self.path / SOURCE).get("repo", "")
+        return "/".join((*parts, str(self.config.get("_name_or_path", "")), str(source))).lower()

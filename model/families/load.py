@@ -1,20 +1,33 @@
-"""A foreign checkpoint's network, filled shard by shard on its device, behind the PyTorch back end."""
+"""A foreign checkpoint's network, filled shard by shard on its device, behind the PyTorch back end; and that of a guest
+folder, whose tensors are taken as they are stored."""
 
 from __future__ import annotations
 
 import torch
+from safetensors import SafetensorError, safe_open
 
 from model.backends.device import choose_device, free_bytes, in_gib
 from model.backends.gpu import GpuBackend
 from model.backends.interface import Backend
 from model.backends.network import Network
-from model.backends.products import Weights
+from model.backends.products import SMALL, Weights
 from model.backends.torch import TorchBackend
 from model.checkpoint import ModelError
+from model.families.converted import GuestFolder
 from model.families.foreign import ForeignCheckpoint
+from model.families.sizes import cache_bytes, weight_bytes
 from model.families.weights import State, empty_state, fill
 from model.tokenizer import DEL, EOS, FIRST_TEXT_ID, INS_1, MASK
 from model.transformer import Transformer
+
+
+def load_opened(opened: ForeignCheckpoint | GuestFolder, device: str = "auto") -> Backend:
+    """Either kind of folder behind its back end. Raises ModelError."""
+    return (
+        load_foreign(opened, device)
+        if isinstance(opened, ForeignCheckpoint)
+        else load_converted(opened, device)
+    )
 
 
 def load_foreign(
@@ -25,6 +38,42 @@ def load_foreign(
     if network.table.weight.is_cuda:
         return GpuBackend(Network(network, Weights()), checkpoint.forbidden, checkpoint.ends)
     return TorchBackend(network, checkpoint.forbidden, checkpoint.ends)
+
+
+def load_converted(guest: GuestFolder, device: str = "auto") -> Backend:
+    """The fused network of a guest folder: on a GPU its kernels, on a CPU their references. Raises ModelError."""
+    network = stored_network(guest, device)
+    identity = guest.identity
+    about = "" if identity.kind == "plain" else f"{identity.kind} weights"
+    return GpuBackend(network, identity.forbidden, identity.ends, about)
+
+
+def stored_network(guest: GuestFolder, device: str = "auto") -> Network:
+    """Its tensors as they are, the unquantised ones in the device's type. Raises ModelError where they do not fit or
+    cannot be read."""
+    chosen = choose_device(device)
+    number = default_dtype(chosen)
+    config, kind = guest.config, guest.identity.kind
+    needed = weight_bytes(config, kind, number.itemsize) + cache_bytes(config, number.itemsize)
+    if needed > (free := free_bytes(chosen)):
+        raise ModelError(
+            f"{guest.folder} needs {in_gib(needed)} on {chosen}, where {in_gib(free)} are free; {_SMALLER}"
+        )
+    tensors: State = {}
+    try:
+        for file in sorted({stored.file for stored in guest.shards.tensors.values()}):
+            with safe_open(file, "pt", device=str(chosen)) as shard:
+                for name in shard.keys():  # noqa: SIM118  # it is no mapping
+                    tensor = shard.get_tensor(name)
+                    is_kept = name.rpartition(".")[2] in SMALL or tensor.dtype != torch.bfloat16
+                    tensors[name] = tensor if is_kept else tensor.to(number)
+        return Network.of_tensors(config, tensors)
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"{guest.folder} does not fit on {chosen}: {str(error).splitlines()[0]}; {_SMALLER}"
+        ) from error
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{guest.folder} cannot be loaded: {error!r}; convert the model again") from error
 
 
 def load_network(
@@ -67,10 +116,11 @@ def check_fits(checkpoint: ForeignCheckpoint, device: torch.device, dtype: torch
 
 def set_controls(state: State, checkpoint: ForeignCheckpoint) -> None:
     """Our control tokens get the foreign ones' rows: `<mask>`, `<eos>`, and what a family's marks mean with us. No
-    other control token is ever read or chosen."""
+    other control token is ever read or chosen. `state` may be a part of a network's."""
     rows = {MASK: checkpoint.mask, EOS: checkpoint.eos}
     rows |= {OURS[name]: id_ for name, id_ in checkpoint.marks.items()}
-    state["canvas"].zero_()
+    if "canvas" in state:
+        state["canvas"].zero_()
     for table in (state[name] for name in ("table.weight", "head.weight") if name in state):
         table[:FIRST_TEXT_ID] = 0
         for ours, theirs in rows.items():

@@ -22,11 +22,18 @@ _ALL = slice(None)
 
 
 def empty_state(config: ModelConfig, device: torch.device | str, dtype: torch.dtype) -> State:
-    """Our weights, not yet filled; the experts' bias is never less than float32, since it decides by small steps."""
+    """Our weights, not yet filled."""
+    return empty(state_names(config), device, dtype)
+
+
+def empty(
+    shapes: Mapping[str, tuple[int, ...]], device: torch.device | str, dtype: torch.dtype
+) -> dict[str, torch.Tensor]:
+    """The experts' bias is never less than float32, since it decides by small steps."""
     wide = torch.promote_types(dtype, torch.float32)
     return {
         name: torch.empty(shape, dtype=wide if name.endswith("mixture.bias") else dtype, device=device)
-        for name, shape in state_names(config).items()
+        for name, shape in shapes.items()
     }
 
 

@@ -118,7 +118,7 @@ def test_doctor_and_models(capsys):
     assert "fake engine" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["fix", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["fix", "--help"], ["models", "--help"]])
 def test_help_imports_nothing_heavy(arguments):
     code = (
         "import sys\nfrom lsp_server.cli import main\n"

@@ -123,5 +123,5 @@ def test_the_command_prints_json_and_draws(capsys, tmp_path: Path):
     assert found["server"] is None
     assert picture.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit):
-        main.main(["gpu"])
-    assert "there is no part 'gpu'" in capsys.readouterr().err
+        main.main(["tpu"])
+    assert "there is no part 'tpu'" in capsys.readouterr().err
