@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from lsp_server.cli import main
 from model.asking import Around
 from model.cache import KVCache
 from model.canvas import Canvas
@@ -185,12 +184,9 @@ def test_the_cpu_back_end_of_our_own_is_refused_for_guests(plain_tokenizer: Path
         load_engine(str(folder), "onnx")
 
 
-def test_what_a_guest_is_is_said(
-    plain_tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = sdar(plain_tokenizer, tmp_path, None)
-    assert main(["models", "info", "--model", str(folder)]) == 0
-    assert capsys.readouterr().out.startswith("SDAR: model (")
+def test_what_a_guest_is_is_said(plain_tokenizer: Path, tmp_path: Path) -> None:
+    engine = load_engine(str(sdar(plain_tokenizer, tmp_path, None)))
+    assert engine.description.startswith("SDAR: model (")
 
 
 def test_our_own_folders_are_not_foreign(tmp_path: Path) -> None:
