@@ -188,7 +188,9 @@ def test_it_learns_to_denoise_and_keeps_its_causal_mode(foreign, files, tokenize
     after = losses(trainer, unseen)
     print(f"causal {before[0]:.3f} -> {after[0]:.3f}, diffusion {before[1]:.3f} -> {after[1]:.3f}")
     assert after[0] < before[0] + 0.05
-    assert after[1] < before[1] - 0.2  # 80 steps of a tiny network; what it learns from changes with our sources
+    assert (
+        after[1] < before[1] - 0.2
+    )  # 80 steps of a tiny network; what it learns from changes with our sources
 
 
 def test_its_checkpoint_answers(run) -> None:
