@@ -68,6 +68,7 @@ class GpuBackend(Backend):
         is_cuda = device.type == "cuda"
         self._uses_graphs = is_cuda if uses_graphs is None else uses_graphs
         self._steps: dict[Shape, _Step] = {}
+        self._allowed: dict[tuple[int, ...], np.ndarray] = {}
         self._biases: dict[int, tuple[np.ndarray, torch.Tensor]] = {}
         self._relievers: list[Callable[[], None]] = []
         self.batch = _BATCH
@@ -85,6 +86,13 @@ class GpuBackend(Backend):
     def number_bytes(self) -> int:
         """Of one number of the cache, and of a weight that is not quantised."""
         return self._pool.rows_NL2GSD.itemsize
+
+    def allow(self, ids: Sequence[int]) -> np.ndarray:
+        """The same array for the same ids, so that sequences that may say the same share one bias on the device."""
+        key = tuple(ids)
+        if key not in self._allowed:
+            self._allowed[key] = super().allow(ids)
+        return self._allowed[key]
 
     def on_pressure(self, relieve: Callable[[], None]) -> None:
         self._relievers.append(relieve)
@@ -199,6 +207,7 @@ class _Step:
         count = 4 * shape.batch * shape.rows + 4 * shape.batch + shape.wanted
         self._integers = torch.full((count,), pool.size, dtype=torch.int32, device=device)
         self._bias: torch.Tensor | None = None
+        self._host = torch.empty(0, dtype=torch.int32)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._found = torch.empty(0)
 
@@ -207,6 +216,7 @@ class _Step:
         v = self._network.head_VC.shape[0]
         size = (v,) if self._shape.is_shared else (self._shape.wanted, v)
         self._bias = torch.zeros(size, device=self._integers.device)
+        self._host = torch.empty_like(self._integers, device="cpu", pin_memory=True)
         idle = torch.full_like(self._integers, 0)
         b, t = self._shape.batch, self._shape.rows
         idle[3 * b * t : 4 * b * t] = self._pool.size
@@ -227,12 +237,13 @@ class _Step:
 
     def run(self, integers: np.ndarray, bias: torch.Tensor) -> torch.Tensor:
         """Candidates `[R, 2K + 1]`: ids, log-probabilities, entropy, on the device."""
-        host = torch.from_numpy(integers)
         if self._graph is None:
-            self._integers, self._bias = host.to(self._integers.device), bias
+            self._integers, self._bias = torch.from_numpy(integers).to(self._integers.device), bias
             return self._compute()
         assert self._bias is not None
-        self._integers.copy_(host.pin_memory(), non_blocking=True)
+        # The step before has been read back, so its copy from here has ended.
+        self._host.numpy()[:] = integers
+        self._integers.copy_(self._host, non_blocking=True)
         self._bias.copy_(bias, non_blocking=True)
         self._graph.replay()
         return self._found

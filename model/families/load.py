@@ -3,6 +3,8 @@ folder, whose tensors are taken as they are stored."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from safetensors import SafetensorError, safe_open
 
@@ -36,7 +38,10 @@ def load_foreign(
     """The back end for a device: fused kernels on a GPU, plain PyTorch on a CPU. Raises ModelError."""
     network = load_network(checkpoint, device, dtype)
     if network.table.weight.is_cuda:
-        return GpuBackend(Network(network, Weights()), checkpoint.forbidden, checkpoint.ends)
+        try:  # another process may have taken memory since it was looked at
+            return GpuBackend(Network(network, Weights()), checkpoint.forbidden, checkpoint.ends)
+        except torch.OutOfMemoryError as error:
+            raise _too_large(checkpoint.folder, "its GPU", error) from error
     return TorchBackend(network, checkpoint.forbidden, checkpoint.ends)
 
 
@@ -45,7 +50,10 @@ def load_converted(guest: GuestFolder, device: str = "auto") -> Backend:
     network = stored_network(guest, device)
     identity = guest.identity
     about = "" if identity.kind == "plain" else f"{identity.kind} weights"
-    return GpuBackend(network, identity.forbidden, identity.ends, about)
+    try:
+        return GpuBackend(network, identity.forbidden, identity.ends, about)
+    except torch.OutOfMemoryError as error:
+        raise _too_large(guest.folder, device, error) from error
 
 
 def stored_network(guest: GuestFolder, device: str = "auto") -> Network:
@@ -69,9 +77,7 @@ def stored_network(guest: GuestFolder, device: str = "auto") -> Network:
                     tensors[name] = tensor if is_kept else tensor.to(number)
         return Network.of_tensors(config, tensors)
     except torch.OutOfMemoryError as error:
-        raise ModelError(
-            f"{guest.folder} does not fit on {chosen}: {str(error).splitlines()[0]}; {_SMALLER}"
-        ) from error
+        raise _too_large(guest.folder, str(chosen), error) from error
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{guest.folder} cannot be loaded: {error!r}; convert the model again") from error
 
@@ -87,14 +93,16 @@ def load_network(
         state = empty_state(checkpoint.config, chosen, number)
         fill(state, checkpoint.shards, checkpoint.wanted)
     except torch.OutOfMemoryError as error:
-        raise ModelError(
-            f"{checkpoint.folder} does not fit on {chosen}: {str(error).splitlines()[0]}; {_SMALLER}"
-        ) from error
+        raise _too_large(checkpoint.folder, str(chosen), error) from error
     set_controls(state, checkpoint)
     with torch.device("meta"):  # only the modules; the weights were made above
         network = Transformer(checkpoint.config)
     network.load_state_dict(state, assign=True)
     return network.requires_grad_(False).eval()
+
+
+def _too_large(folder: Path, device: str, error: Exception) -> ModelError:
+    return ModelError(f"{folder} does not fit on {device}: {str(error).splitlines()[0]}; {_SMALLER}")
 
 
 _SMALLER = "close what else uses its memory, or choose a smaller model or another device"
@@ -105,8 +113,12 @@ def default_dtype(device: torch.device) -> torch.dtype:
 
 
 def check_fits(checkpoint: ForeignCheckpoint, device: torch.device, dtype: torch.dtype | None = None) -> None:
-    """Raises ModelError with both sizes where the weights and the cache of one full context exceed what is free."""
-    needed = checkpoint.bytes((dtype or default_dtype(device)).itemsize)
+    """Raises ModelError with both sizes where the weights and the cache of one full context (on a GPU all that the
+    pool begins with) exceed what is free."""
+    number = (dtype or default_dtype(device)).itemsize
+    needed = checkpoint.bytes(number)
+    if device.type == "cuda":
+        needed = weight_bytes(checkpoint.config, "plain", number) + cache_bytes(checkpoint.config, number)
     free = free_bytes(device)
     if needed > free:
         raise ModelError(
