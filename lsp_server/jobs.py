@@ -143,13 +143,13 @@ class Worker:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._closed or self._wanted or self._ended or self._runnable())
-                if self._closed:
-                    return
                 ended, self._ended = self._ended, []
-                wanted = self._wanted
-                jobs = self._pick() if wanted is None and self._runnable() else []
+                wanted, is_closed = self._wanted, self._closed
+                jobs = self._pick() if wanted is None and self._runnable() and not is_closed else []
             for run in ended:
                 _close(run)
+            if is_closed:
+                return
             if wanted is not None:
                 self._load_engine(wanted)
             elif jobs:
@@ -254,7 +254,9 @@ class Worker:
             if self._wanted == options:
                 self._wanted = None
             for job in self._jobs:
-                job.run = None
+                if job.run is not None:
+                    self._ended.append(job.run)
+                    job.run = None
         self._set_status(WorkerStatus("ready", engine.description, 1.0))
 
     def _fail(self, options: EngineOptions, why: str) -> None:
