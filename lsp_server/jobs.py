@@ -241,6 +241,12 @@ class Worker:
         """Replace the engine. Running jobs begin anew with it; if it cannot be loaded, all jobs fail with
         the reason."""
         self._engine = None
+        with self._wake:
+            begun, self._ended = [*self._ended, *(job.run for job in self._jobs if job.run is not None)], []
+            for job in self._jobs:
+                job.run = None
+        for run in begun:  # before the other engine takes memory, since a run may hold the old one's
+            _close(run)
         self._set_status(WorkerStatus("loading", "Loading the model."))
         try:
             engine = self._load(
@@ -253,10 +259,6 @@ class Worker:
             self._engine, self._loaded = engine, options
             if self._wanted == options:
                 self._wanted = None
-            for job in self._jobs:
-                if job.run is not None:
-                    self._ended.append(job.run)
-                    job.run = None
         self._set_status(WorkerStatus("ready", engine.description, 1.0))
 
     def _fail(self, options: EngineOptions, why: str) -> None:
