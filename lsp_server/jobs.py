@@ -143,13 +143,13 @@ class Worker:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._closed or self._wanted or self._ended or self._runnable())
-                if self._closed:
-                    return
                 ended, self._ended = self._ended, []
-                wanted = self._wanted
-                jobs = self._pick() if wanted is None and self._runnable() else []
+                wanted, is_closed = self._wanted, self._closed
+                jobs = self._pick() if wanted is None and self._runnable() and not is_closed else []
             for run in ended:
                 _close(run)
+            if is_closed:
+                return
             if wanted is not None:
                 self._load_engine(wanted)
             elif jobs:
@@ -241,6 +241,12 @@ class Worker:
         """Replace the engine. Running jobs begin anew with it; if it cannot be loaded, all jobs fail with
         the reason."""
         self._engine = None
+        with self._wake:
+            begun, self._ended = [*self._ended, *(job.run for job in self._jobs if job.run is not None)], []
+            for job in self._jobs:
+                job.run = None
+        for run in begun:  # before the other engine takes memory, since a run may hold the old one's
+            _close(run)
         self._set_status(WorkerStatus("loading", "Loading the model."))
         try:
             engine = self._load(
@@ -253,8 +259,6 @@ class Worker:
             self._engine, self._loaded = engine, options
             if self._wanted == options:
                 self._wanted = None
-            for job in self._jobs:
-                job.run = None
         self._set_status(WorkerStatus("ready", engine.description, 1.0))
 
     def _fail(self, options: EngineOptions, why: str) -> None:

@@ -9,7 +9,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import exp
+from typing import Protocol
 
+from model.canvas import Canvas
 from model.decoders import Enough, Inspect
 from model.editing.edit import Edit, minimal_edits
 from model.editing.fence import at_depth_of, fenced
@@ -23,13 +25,25 @@ from model.editing.trim import Around, cut_repetition, is_complete, trim, withou
 from model.editing.verify import Verdict, judge
 from model.questions import Question
 from model.request import Complete, Request, completion_at
-from model.sampler import Lane
 from model.tokenizer import Tokenizer
 
 _Key = tuple[object, ...]
 _HAS_CODE = re.compile(r"\w")
 _MOSTLY = 0.6
 """Above this share of bad tokens, masking them again would mean starting over."""
+
+
+class Answer(Protocol):
+    """What is read of an answer being decoded (`model/sampler.py`'s `Lane`)."""
+
+    @property
+    def canvas(self) -> Canvas: ...
+
+    @property
+    def is_finished(self) -> bool: ...
+
+    @property
+    def tokens(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -163,7 +177,7 @@ class Writer:
 
         return inspect
 
-    def accepted(self, answers: Sequence[tuple[Question, Lane]]) -> tuple[list[Edit], list[str]]:
+    def accepted(self, answers: Sequence[tuple[Question, Answer]]) -> tuple[list[Edit], list[str]]:
         """The edits of all answers whose whole passes the verdict, and the reasons against the others.
 
         Answers are first judged together; only if that fails, one after the other.
@@ -186,12 +200,12 @@ class Writer:
         return kept, reasons
 
 
-def _is_whole(question: Question, lane: Lane) -> bool:
+def _is_whole(question: Question, lane: Answer) -> bool:
     """Whether the answer was not cut at its limit."""
     return lane.is_finished and lane.tokens < question.limit
 
 
-def confidence(answers: Sequence[tuple[Question, Lane]]) -> float:
+def confidence(answers: Sequence[tuple[Question, Answer]]) -> float:
     """The geometric mean of the probabilities at which the answers' tokens were committed."""
     total = sum(lane.canvas.logp for _, lane in answers)
     tokens = sum(max(1, lane.tokens) for _, lane in answers)

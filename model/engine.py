@@ -3,7 +3,7 @@
     Request -> Reader.regions     which spans may change, and then a prompt for each  model/questions.py
             -> sampler.Run        all regions denoised as one batch, step by step     model/sampler.py
             -> Writer.accepted    text, smallest edits, the syntax tree's verdict     model/answers.py
-            -> Proposal
+            -> Proposal            what an EngineRun has of Answering                model/answering.py
 
 `propose` drives a run to its end; the server's worker drives `step` itself, to serve several requests in turn.
 Knows NumPy and a back end's interface; neither torch nor LSP.
@@ -12,36 +12,29 @@ Knows NumPy and a back end's interface; neither torch nor LSP.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 
 from model.alternatives import Alternatives
-from model.answers import Writer, confidence
+from model.answering import Answering
 from model.asking import Native
 from model.backends.interface import TOP_K, Backend, Candidates, Pass
 from model.cache import PrefixStore
 from model.causal import autoregress, look_up, speculate
 from model.checkpoint import Decoding, Instruction, ModelError
 from model.choices import Mode, style
-from model.decoders import Job, edit, fill
-from model.editing.edit import Edit
-from model.editing.region import EditRegion
+from model.decoders import edit, fill
 from model.editing.scope import Scope
-from model.editing.syntax import try_parse
-from model.editing.tabs import tabbed_pieces
 from model.guest import Guest
-from model.notes import nothing, parts, remaining_errors, unreadable
 from model.passes import Passes
 from model.policies import InsertDelete, Policy, Threshold
-from model.questions import DeclinedError, Question, Reader
+from model.questions import Reader
 from model.request import (
     Complete,
-    Cost,
     Fix,
     Frame,
-    Progress,
     Proposal,
     Refactor,
     Request,
@@ -177,7 +170,7 @@ class DiffusionEngine:
         return self.reader.known(task.instruction) if isinstance(task, Refactor) else None
 
 
-class EngineRun:
+class EngineRun(Answering[SamplerRun]):
     """One request on its way. `step` is one forward; `proposal` the best verified answer so far."""
 
     def __init__(
@@ -187,41 +180,16 @@ class EngineRun:
         scope: Scope | None = None,
         banned: frozenset[int] = frozenset(),
     ) -> None:
-        began = time.perf_counter()
-        self._worked = 0.0
-        self._declined = ""
-        self._reader = engine.reader
-        self._request = request
-        self._banned = banned
-        document = request.document
-        self._tree = document.tree or try_parse(document.text, document.language)
-        self._writer = Writer(request, self._tree, engine.reader.tokenizer, scope or engine.scope(request))
-        self._is_fill = is_fill(request.task)
-        self._minimum = engine.reader.decoding.min_confidence if _must_be_sure(request.task) else 0.0
-        self._regions: list[EditRegion] = []
-        self._questions: list[Question] = []
-        self._too_long = 0
-        try:
-            self._regions = engine.reader.regions(request, self._tree)
-        except DeclinedError as declined:
-            self._declined = str(declined)
-        self.backend = engine.backend
         decoder = engine.decoder(request.task)
-        self._sampler = SamplerRun(engine.backend, self._jobs(), decoder, engine.store)
+        super().__init__(
+            engine.reader,
+            request,
+            scope or engine.scope(request),
+            lambda jobs: SamplerRun(engine.backend, jobs, decoder, engine.store),
+            banned,
+        )
+        self.backend = engine.backend
         self._watcher = Watcher(engine.reader.tokenizer)
-        self._worked += time.perf_counter() - began
-
-    def _jobs(self) -> Iterator[Job]:
-        """One job for each region, written only when the sampler has room for it."""
-        for region in self._regions:
-            question = self._reader.question(self._request, region, self._tree)
-            if question is None:
-                self._too_long += 1
-                continue
-            self._questions.append(question)
-            writer = self._writer
-            inspect, enough = writer.inspector(question), writer.enough(question)
-            yield question.job(self._reader.block, inspect, enough, self._banned, self._minimum)
 
     def step(self) -> bool:
         [more] = step_together(self.backend, [self])
@@ -241,10 +209,6 @@ class EngineRun:
         self._worked += seconds + time.perf_counter() - began
         return more
 
-    def close(self) -> None:
-        """Stop; what was computed of the prompts is kept for the next request."""
-        self._sampler.close()
-
     @property
     def first_token(self) -> int | None:
         """What a fill's answer begins with; None before it has any."""
@@ -261,73 +225,7 @@ class EngineRun:
     def frames(self) -> list[Frame]:
         """What has changed on the canvases since the last call, for clients that watch."""
         regions = [question.shown for question in self._questions]
-        found = self._watcher.frames(list(zip(regions, self._sampler.lanes, strict=False)))
-        return [_with_tabs(f) if self._questions[f.number].is_tabbed else f for f in found]
-
-    @property
-    def progress(self) -> Progress:
-        done = sum(lane.is_finished for lane in self._sampler.lanes) + self._too_long
-        return Progress(done, len(self._regions), f"{done} of {len(self._regions)} regions")
-
-    def cost(self, edits: Sequence[Edit] = ()) -> Cost:
-        """What it took so far; time is that of its own steps, not of others' between them. For changes of existing
-        code only the tokens that `edits` write count: copied ones would flatter."""
-        run = self._sampler
-        written = run.tokens if self._is_fill else sum(self._reader.tokenizer.count(e.new) for e in edits)
-        return Cost(run.forwards, run.prefills, written, 1000 * self._worked)
-
-    def proposal(self) -> Proposal:
-        """The answer as it stands: a fill's prefix before its first mask, and every finished region."""
-        began = time.perf_counter()
-        found = self._proposal()
-        self._worked += time.perf_counter() - began
-        return replace(found, cost=replace(found.cost, milliseconds=1000 * self._worked))
-
-    def _proposal(self) -> Proposal:
-        if self._declined:
-            return Proposal("declined", message=self._declined, cost=self.cost())
-        pairs = list(zip(self._questions, self._sampler.lanes, strict=False))
-        usable = [(q, lane) for q, lane in pairs if lane.is_finished or self._is_fill]
-        sure = confidence(usable)
-        if usable and sure < self._minimum and any(lane.tokens for _, lane in usable):
-            return Proposal("rejected", message="not confident enough", confidence=sure, cost=self.cost())
-        edits, reasons = self._writer.accepted(usable)
-        if not edits:
-            return self._without_edits(reasons)
-        spans = [q.region.span for q, _ in usable]
-        changed = tuple(span for span in spans if any(span.covers(e.span) for e in edits))
-        unread = len(self._regions) - self._too_long - len(usable)
-        note = "; ".join(self._notes(unread, edits))
-        return Proposal("offered", tuple(sorted(edits)), note, sure, self.cost(edits), changed)
-
-    def _without_edits(self, reasons: Sequence[str]) -> Proposal:
-        if reasons:
-            return Proposal("rejected", message="; ".join(dict.fromkeys(reasons)), cost=self.cost())
-        if not self._sampler.is_finished:
-            return Proposal("stopped", message="out of time", cost=self.cost())
-        text = self._request.document.text
-        if not self._questions:
-            return Proposal(
-                "declined", message=unreadable(text, self._regions, self._reader), cost=self.cost()
-            )
-        reply = any(question.asked.is_reply for question in self._questions)
-        notes = [
-            nothing(self._is_fill, reply),
-            *remaining_errors(self._request, self._tree, self._regions),
-            *self._notes(),
-        ]
-        return Proposal("unchanged", message="; ".join(notes), cost=self.cost())
-
-    def _notes(self, unread: int = 0, edits: Sequence[Edit] = ()) -> list[str]:
-        """What a user should know beside the edits."""
-        notes = [f"not reached in time: {parts(unread)}"] if unread else []
-        if left := self._writer.places_left([question.region.span for question in self._questions], edits):
-            notes.append(f"left as they are: {left} place{'s' if left > 1 else ''} that look alike")
-        if self._too_long:
-            notes.append(f"too long for the model and left alone: {parts(self._too_long)}")
-        if self._tree is None:
-            notes.append("syntax not checked: no grammar")
-        return notes
+        return self._as_written(self._watcher.frames(list(zip(regions, self._sampler.lanes, strict=False))))
 
 
 def step_together(backend: Backend, runs: Sequence[EngineRun]) -> list[bool]:
@@ -337,16 +235,3 @@ def step_together(backend: Backend, runs: Sequence[EngineRun]) -> list[bool]:
     found = iter(backend.forward([each for group in passes for each in group]) if any(passes) else ())
     share = (time.perf_counter() - began) / len(runs)
     return [run.end(list(islice(found, len(group))), share) for run, group in zip(runs, passes, strict=True)]
-
-
-def _must_be_sure(task: Task) -> bool:
-    return isinstance(task, Complete) and not task.asked and task.manners.confident_only
-
-
-def _with_tabs(frame: Frame) -> Frame:
-    """A canvas as the file would have it, whose tabs the model was shown as spaces."""
-    texts = tabbed_pieces(cell.text for cell in frame.cells)
-    return replace(
-        frame,
-        cells=tuple(replace(cell, text=text) for cell, text in zip(frame.cells, texts, strict=True)),
-    )

@@ -28,9 +28,12 @@ class Guest:
 
     def check(self, policy: str, chosen: Style, config: ModelConfig) -> None:
         """Raises ValueError where the family cannot decode by a policy."""
-        if chosen.mode != "diffusion" and config.clean_block != 1:
-            raise ValueError(
-                f"{self.title} cannot decode by {policy!r}: its network has no autoregressive mode"
-            )
-        if chosen.fill is not None and self.way.by is None:
-            raise ValueError(f"{self.title} has a way of its own to decode and takes no policy {policy!r}")
+        check(self.title, policy, chosen, config.clean_block == 1, self.way.by is not None)
+
+
+def check(title: str, policy: str, chosen: Style, is_causal: bool, takes_policies: bool) -> None:
+    """Raises ValueError where a family whose network `is_causal` too, or `takes_policies`, cannot decode by one."""
+    if chosen.mode != "diffusion" and not is_causal:
+        raise ValueError(f"{title} cannot decode by {policy!r}: its network has no autoregressive mode")
+    if chosen.fill is not None and not takes_policies:
+        raise ValueError(f"{title} has a way of its own to decode and takes no policy {policy!r}")

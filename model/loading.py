@@ -11,7 +11,9 @@ from typing import Any
 from model.backends.load import load_backend
 from model.checkpoint import EMBEDDED, GUEST_FORMAT, Decoding, ModelError, open_checkpoint
 from model.choices import Mode
+from model.config import ModelConfig
 from model.engine import DiffusionEngine
+from model.gemma.engine import GemmaEngine
 from model.guest import Guest
 
 Tell = Callable[[str, float], None]
@@ -26,7 +28,7 @@ def load_engine(
     threads: int | None = None,
     progress: Tell | None = None,
     mode: Mode = "diffusion",
-) -> DiffusionEngine:
+) -> DiffusionEngine | GemmaEngine:
     """Load a checkpoint folder, our own or another family's (None: the embedded one); raises ModelError with what to
     do.
 
@@ -66,16 +68,19 @@ def _config(folder: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _guest(folder: Path, backend: str, device: str, tell: Tell, mode: Mode) -> DiffusionEngine:
+def _guest(folder: Path, backend: str, device: str, tell: Tell, mode: Mode) -> DiffusionEngine | GemmaEngine:
     """An engine around another family's network."""
     if backend not in ("auto", "torch"):
         raise ModelError(
             f"{folder} is another family's model, which runs in PyTorch; choose backend torch or auto"
         )
     from model.families.converted import open_guest
+    from model.families.foreign import identify
     from model.families.prompts import asking_for
     from model.families.ways import way_of
 
+    if not is_converted(folder) and identify(folder)[1].extra:
+        return _run_by_transformers(folder, device, tell, mode)
     opened, identity = open_guest(folder)
     config, tokenizer = opened.config, opened.tokenizer()
     asking = asking_for(tokenizer, identity.specials, identity.chat_template, config.clean_block == 0)
@@ -89,6 +94,41 @@ def _guest(folder: Path, backend: str, device: str, tell: Tell, mode: Mode) -> D
         ) from error
     network = load_opened(opened, device)
     tell("ready", 1.0)
+    return DiffusionEngine(network, tokenizer, _budgets(config), mode, guest=guest)
+
+
+def _budgets(config: ModelConfig) -> Decoding:
     room = config.context // 4
-    budgets = replace(GUESTS, prefix=min(GUESTS.prefix, room), suffix=min(GUESTS.suffix, room // 2))
-    return DiffusionEngine(network, tokenizer, budgets, mode, guest=guest)
+    return replace(GUESTS, prefix=min(GUESTS.prefix, room), suffix=min(GUESTS.suffix, room // 2))
+
+
+def _run_by_transformers(folder: Path, device: str, tell: Tell, mode: Mode) -> GemmaEngine:
+    """An engine around a network that decodes by itself."""
+    from model.gemma.folder import open_gemma
+
+    opened = open_gemma(folder)
+    if mode != "diffusion":
+        raise ModelError(f"{opened.title} has a way of its own to decode; it cannot decode by {mode!r}")
+    tell("loading the network", 0.3)
+    try:
+        from model.gemma.load import load_gemma
+    except ImportError as error:
+        raise ModelError(
+            f"{folder} is {opened.title}, which PyTorch and transformers 5.13 or newer run; one is missing or too old "
+            f"({error}): install redraft[gemma]"
+        ) from error
+    engine = load_gemma(opened, device, _budgets(opened.config))
+    tell("ready", 1.0)
+    return engine
+
+
+def load_stepped(
+    model: str | None = None, backend: str = "auto", mode: Mode = "diffusion"
+) -> DiffusionEngine:
+    """As `load_engine`, for what looks at how our own loop decodes; raises ModelError where another one does."""
+    engine = load_engine(model, backend, mode=mode)
+    if not isinstance(engine, DiffusionEngine):
+        raise ModelError(
+            f"{model} decodes by a loop of its own, of which this can measure nothing; choose another"
+        )
+    return engine

@@ -13,7 +13,7 @@ from statistics import fmean, median
 
 from model.bench.requests import Place, places
 from model.engine import DiffusionEngine
-from model.loading import load_engine
+from model.loading import load_stepped
 from model.request import Document, Proposal, Request
 
 DEADLINES = (10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000)
@@ -36,7 +36,7 @@ class DeadlineFigures:
 
 def measure_deadlines(model: str | None, backend: str, count: int = 40) -> list[DeadlineFigures]:
     """Cold, and with all but the prompt's last character known, as while typing."""
-    engine = load_engine(model, backend)
+    engine = load_stepped(model, backend)
     chosen = places(count)
     engine.propose(chosen[0].request)
     return [*_curve(engine, chosen, is_cold=True), *_curve(engine, chosen, is_cold=False)]

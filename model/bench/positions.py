@@ -12,7 +12,7 @@ from statistics import median, quantiles
 from model.bench.requests import Place, sources
 from model.editing.syntax import try_parse
 from model.engine import DiffusionEngine
-from model.loading import load_engine
+from model.loading import load_stepped
 from model.request import Request
 
 _LENGTHS = (100, 1_000, 5_000)
@@ -35,7 +35,7 @@ class PositionFigures:
 
 
 def measure_positions(model: str | None, backend: str, count: int = 12) -> list[PositionFigures]:
-    engine = load_engine(model, backend)
+    engine = load_stepped(model, backend)
     found: list[PositionFigures] = []
     for lines in _LENGTHS:
         text = "\n".join(_long(lines)) + "\n"

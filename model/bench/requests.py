@@ -11,7 +11,7 @@ from statistics import median, quantiles
 
 from model.editing.source import Span
 from model.engine import DiffusionEngine, Mode
-from model.loading import load_engine
+from model.loading import load_stepped
 from model.request import Complete, Document, Fix, Refactor, Request, Task
 
 
@@ -33,10 +33,10 @@ def measure_requests(model: str | None, backend: str, count: int = 40) -> list[R
     result: list[RequestFigures] = []
     modes: tuple[Mode, ...] = ("diffusion", "speculative", "autoregressive")
     for mode in modes:
-        engine = load_engine(model, backend, mode=mode)
+        engine = load_stepped(model, backend, mode=mode)
         cold = [place.request for place in places(count)]
         result.append(_measure(engine, f"completion, cold, {mode}", cold, cold=True))
-    engine = load_engine(model, backend)
+    engine = load_stepped(model, backend)
     result.append(_measure(engine, "completion, typing", _typing(documents[0], count)))
     result.append(_measure(engine, "fix", _fixes(documents, count)))
     smallest = min((d for d in documents if "is None" in d.text), key=lambda d: len(d.text))
@@ -48,7 +48,7 @@ def measure_requests(model: str | None, backend: str, count: int = 40) -> list[R
 
 def measure_tokens_per_forward(model: str | None, backend: str, count: int = 40) -> float:
     """Of cold completions by diffusion, as in `measure_requests`."""
-    engine = load_engine(model, backend)
+    engine = load_stepped(model, backend)
     requests = [place.request for place in places(count)]
     return _measure(engine, "completion", requests, cold=True).tokens_per_forward
 

@@ -6,7 +6,8 @@ Foreign id i is ours i + 24 everywhere in here. Nothing of the folder is run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,29 +63,36 @@ class ForeignCheckpoint:
 
 def open_foreign(path: Path) -> ForeignCheckpoint:
     """Read and check a folder; raises ModelError (FamilyError) that says which file, what is wrong, and what to do."""
-    try:
-        folder = Folder(path, read_fields(path))
-        family = _readable(folder)
+    with naming_damage(path):
+        folder, family = identify(path)
+        if family.extra:
+            raise FamilyError(
+                f"{folder.path} is {family.title}, which runs with transformers: install redraft[{family.extra}]"
+            )
         config = family.read(folder)
         wanted = _checked(folder, family, config)
         return _opened(folder, family, config, wanted)
+
+
+def identify(path: Path) -> tuple[Folder, Family]:
+    """A folder and its family; raises FamilyError where it has none that can be read."""
+    with naming_damage(path):
+        folder = Folder(path, read_fields(path))
+        fields = folder.config
+        if fields.get("quantization_config") or fields.get("quantization"):
+            raise FamilyError(f"{fields.path}: quantised checkpoints cannot be read; fetch the plain model")
+        return folder, recognise(folder)
+
+
+@contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Turns what a file of a shape that nobody thought of raises into a FamilyError."""
+    try:
+        yield
     except ModelError:
         raise
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        # A file with a shape that nobody thought of.
         raise FamilyError(f"{path} is damaged ({error!r}); fetch the model again") from error
-
-
-def _readable(folder: Folder) -> Family:
-    fields = folder.config
-    if fields.get("quantization_config") or fields.get("quantization"):
-        raise FamilyError(f"{fields.path}: quantised checkpoints cannot be read; fetch the plain model")
-    family = recognise(folder)
-    if family.extra:
-        raise FamilyError(
-            f"{folder.path} is {family.title}, which runs with transformers: install redraft[{family.extra}]"
-        )
-    return family
 
 
 def _checked(folder: Folder, family: Family, config: ModelConfig) -> dict[str, Place]:

@@ -125,18 +125,22 @@ class Chat:
         )
 
     def _asked(self, question: str) -> Asked:
-        before, after = self._frame
+        before, after = self.frame
         return Asked([*before, *self.tokenizer.encode(question), *after], is_reply=True)
 
     @cached_property
-    def _frame(self) -> tuple[list[int], list[int]]:
-        """What a template puts before and behind a question, special tokens as such."""
-        before, mark, after = rendered(self.template, self.specials).partition(_CONTENT)
+    def frame(self) -> tuple[list[int], list[int]]:
+        """What a template puts before and behind a question, special tokens as such; raises FamilyError."""
+        before, mark, after = self._rendered(_CONTENT).partition(_CONTENT)
         if not mark:
             raise FamilyError(
                 "the checkpoint's chat template drops what the user says; use another checkpoint"
             )
         return self._encoded(before), self._encoded(after)
+
+    def _rendered(self, content: str) -> str:
+        """The template around one user message."""
+        return rendered(self.template, self.specials, content)
 
     def _encoded(self, text: str) -> list[int]:
         names = sorted(self.specials, key=len, reverse=True)
@@ -146,7 +150,7 @@ class Chat:
         return ids
 
 
-def rendered(template: str, specials: Mapping[str, int]) -> str:
+def rendered(template: str, specials: Mapping[str, int], content: str) -> str:
     """One user message in a chat template, up to where the reply begins; raises FamilyError where it cannot be."""
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -158,7 +162,7 @@ def rendered(template: str, specials: Mapping[str, int]) -> str:
     environment.globals["raise_exception"] = refuse
     environment.globals["strftime_now"] = lambda form: ""
     begins = [name for name in ("<|startoftext|>", "<s>", "<bos>", "<|begin_of_text|>") if name in specials]
-    messages = [{"role": "user", "content": _CONTENT}]
+    messages = [{"role": "user", "content": content}]
     try:
         return environment.from_string(template).render(
             messages=messages,

@@ -310,6 +310,41 @@ def test_a_preempted_run_that_is_stopped_is_closed_on_the_workers_thread(closing
     assert engine.closes(1) == [("redraft-worker", 1)]
 
 
+def test_runs_of_an_engine_that_is_replaced_are_closed_before_the_other_is_loaded():
+    first, second = ClosingEngine(steps=5, gated=True), FakeEngine(steps=5)
+    closed: list[int] = []
+
+    def load(options, report):
+        closed.append(len(first.closed))
+        return second if options.model else first
+
+    worker = Worker(load)
+    worker.load(EngineOptions())
+    slow = worker.submit(job())
+    assert first.wait_for(lambda c: c.steps_begun == 1)
+    worker.load(EngineOptions(model="other"))
+    first.allow(1)
+    assert slow.future.result(PATIENCE).status == "offered"
+    assert first.closes(1) == [("redraft-worker", 1)]
+    assert closed == [0, 1]
+    assert worker.close(PATIENCE)
+
+
+def test_closing_the_worker_closes_runs_that_were_preempted():
+    engine = ClosingEngine(steps=5, gated=True)
+    worker = Worker(lambda options, report: engine)
+    worker.load(EngineOptions())
+    worker.submit(job(Priority.REFACTOR))
+    assert engine.wait_for(lambda c: c.steps_begun == 1)
+    worker.submit(job(Priority.INLINE))
+    engine.allow(1)
+    assert engine.wait_for(lambda c: c.steps_begun == 2)
+    assert not worker.close(0)
+    engine.allow(-1)
+    assert worker.close(PATIENCE)
+    assert sorted(engine.closed) == [("redraft-worker", 1), ("redraft-worker", 1)]
+
+
 def test_statuses_come_in_order_and_only_when_they_change():
     seen: list[WorkerStatus] = []
     idle = threading.Event()

@@ -17,6 +17,14 @@ def plain_tokenizer(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokeniz
     return path
 
 
+@pytest.fixture(scope="session")
+def gemma_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random DiffusionGemma; not to be changed."""
+    from tests.model.families.gemmas import write_gemma  # it takes transformers' models, which take seconds
+
+    return write_gemma(tmp_path_factory.mktemp("gemma") / "model")
+
+
 DIFFCODER = Case(
     "stable-diffcoder",
     {**LLAMA, "architectures": ["StableDiffcoderForCausalLM"], "model_type": "llama"},
