@@ -20,7 +20,7 @@ from model.editing.scope import Scope
 from model.editing.source import Span, line_index
 from model.editing.style import Place, in_style
 from model.editing.syntax import SyntaxTree
-from model.editing.tabs import tabbed
+from model.editing.tabs import spaced, tabbed
 from model.editing.trim import Around, cut_repetition, is_complete, trim, without_last_line
 from model.editing.verify import Verdict, judge
 from model.questions import Question
@@ -74,7 +74,9 @@ class Writer:
             code = fenced(new)
             if code is None:
                 return ()
-            new = at_depth_of(code, question.old) if question.old else code.removesuffix("\n")
+            # The network was shown spaces for tabs; the code becomes tabbed again below.
+            shown = spaced(question.old) if question.is_tabbed else question.old
+            new = at_depth_of(code, shown) if shown else code.removesuffix("\n")
         if not new.startswith(question.lead_text):
             return ()  # it stopped before the cursor
         new = new.removeprefix(question.lead_text)

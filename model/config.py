@@ -98,6 +98,11 @@ class ModelConfig:
         return self.layers if self.experts is None else min(self.experts.dense_layers, self.layers)
 
     @property
+    def numbers_per_token(self) -> int:
+        """Keys and values that a token leaves in a cache."""
+        return 2 * self.layers * self.kv_heads * self.head_size
+
+    @property
     def is_small(self) -> bool:
         return self.parameters <= SMALL
 

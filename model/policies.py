@@ -63,7 +63,7 @@ def _highest(view: View, score_R: np.ndarray, count: int) -> Choice:
 @dataclass(frozen=True)
 class FixedSteps:
     """The masks shared out evenly among `steps`, the first ones taking one more where they don't come out even; the
-    most confident first (LLaDA's low-confidence remasking, SDAR's static)."""
+    most confident first (LLaDA's low-confidence remasking)."""
 
     steps: int = 8
     edits_visible: bool = field(default=False, init=False)

@@ -270,6 +270,8 @@ def _packed(passes: Sequence[Pass], shape: Shape, beyond: int) -> np.ndarray:
     at = 0
     for b, each in enumerate(passes):
         n, c, past = each.rows, len(each.causal), each.cache.length
+        if past + n > beyond:  # a kernel would leave them out, and the answer would be silently wrong
+            raise BackendError(f"{past + n} rows are more than a cache's {beyond}; ask for less of the text")
         grids[0, b, :n] = [*each.causal, *each.canvas]
         grids[1, b, :n] = each.first + np.arange(n)
         grids[2, b, c:n] = 1

@@ -57,8 +57,7 @@ class ForeignCheckpoint:
         """Memory of the weights, and of keys and values of `rows` tokens (None: a full context), with `number` bytes
         for each number."""
         c = self.config
-        cache = 2 * c.layers * c.kv_heads * c.head_size * (c.context if rows is None else rows)
-        return number * (c.parameters + cache)
+        return number * (c.parameters + c.numbers_per_token * (c.context if rows is None else rows))
 
 
 def open_foreign(path: Path) -> ForeignCheckpoint:

@@ -68,7 +68,7 @@ def _matrix_bytes(outputs: int, inputs: int, kind: str) -> int:
 def cache_bytes(config: ModelConfig, number: int = _BF16) -> int:
     """Of keys and values, as the fused network takes them when it is loaded."""
     rows = -(-(config.context + config.region_limit + _SLACK) // 64) * 64
-    return _SLOTS * rows * 2 * config.layers * config.kv_heads * config.head_size * number
+    return _SLOTS * rows * config.numbers_per_token * number
 
 
 def largest_step(config: ModelConfig) -> int:

@@ -63,3 +63,11 @@ def test_a_mixture_counts_the_experts_that_a_row_goes_to() -> None:
     config = SHAPES["llada2-mini"]
     assert config.parameters / 1e9 == pytest.approx(16.3, abs=0.5)
     assert operations(config, 1, 0) / 2e9 == pytest.approx(1.4, abs=0.3)
+    # One row reads the experts that it goes to; a few rows not nearly all, many rows nearly all of them.
+    experts = 3 * 512 * 2048 * 19 * 2
+    whole = weight_bytes(config, "plain", 2)
+    assert weight_bytes(config, "plain", 2, 1) == whole - (256 - 8) * experts
+    assert weight_bytes(config, "plain", 2, 32) - (whole - 256 * experts) == pytest.approx(
+        163 * experts, rel=0.01
+    )
+    assert weight_bytes(config, "plain", 2, 512) == pytest.approx(whole, rel=1e-4)

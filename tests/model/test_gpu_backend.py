@@ -146,6 +146,14 @@ def test_a_request_beyond_the_context_is_refused(device: torch.device) -> None:
         fused.new_cache(100_000)
 
 
+def test_rows_beyond_a_slot_are_refused(device: torch.device) -> None:
+    _, fused = both(PLAIN, device)
+    cache = fused.new_cache(40)
+    cache.claim([30] * (cache.capacity - 3))  # type: ignore[attr-defined]
+    with pytest.raises(BackendError, match="rows are more than a cache's"):
+        fused.forward([Pass(cache, (), [MASK] * 4, range(4), fused.allow([]))])
+
+
 def test_out_of_memory_is_tried_again_and_then_said(device: torch.device, monkeypatch) -> None:
     """A GPU that another process has filled: what is remembered goes first, the process lives on."""
     _, fused = both(PLAIN, device)

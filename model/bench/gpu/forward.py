@@ -90,7 +90,8 @@ def measure_forwards(
                 step_ms = wall_ms(partial(backend.forward, passes), count)
                 replay = backend.prepared(passes)
                 kernels_ms = None if replay is None else median_ms(replay, device, count)
-                read = weight_bytes(config, kind, number) + batch * cache_bytes(config, cache, number)
+                read = weight_bytes(config, kind, number, batch * block)
+                read += batch * cache_bytes(config, cache, number)
                 by_memory = read / machine.bandwidth * 1e3
                 by_rate = operations(config, batch * block, cache) / machine.rate * 1e3
                 yield ForwardFigures(

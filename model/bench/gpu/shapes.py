@@ -11,6 +11,7 @@ from model.backends.gpu import GpuBackend
 from model.backends.network import Network
 from model.backends.products import Kind, Weights
 from model.config import Experts, ModelConfig
+from model.families import sizes
 from model.tokenizer import FIRST_TEXT_ID
 from model.transformer import Transformer
 
@@ -93,20 +94,20 @@ def random_backend(config: ModelConfig, device: torch.device, kind: Kind) -> Gpu
     return GpuBackend(Network(random_network(config, device, dtype), Weights(kind)), about=kind)
 
 
-def weight_bytes(config: ModelConfig, kind: Kind, number: int) -> int:
-    """What a forward must read of the weights: all but the rows of an untied embedding that it does not look up. Of
-    experts all of them: a batch of rows meets nearly every one. Scales of quantised matrices included."""
-    matrices = config.parameters - (2 - config.tied) * config.vocab * config.width
-    head = config.vocab * config.width * number
-    if kind == "plain":
-        return matrices * number + head
-    each = {"int8": 1.0, "fp8": 1.0, "int4": 0.5 + 3 / 128}[kind]
-    return round(matrices * each) + head
+def weight_bytes(config: ModelConfig, kind: Kind, number: int, rows: int | None = None) -> int:
+    """What a forward must read of the weights: all but the rows of an untied embedding that it does not look up, and of
+    experts those that `rows` rows are expected to meet, each going to any as likely (None: all of them)."""
+    read = sizes.weight_bytes(config, kind, number)
+    read -= (not config.tied) * config.vocab * config.width * number
+    if rows is None or (e := config.experts) is None:
+        return read
+    unmet = e.count * (1 - e.per_token / e.count) ** rows
+    return round(read - unmet * 3 * e.ff * config.width * (config.layers - e.dense_layers) * number)
 
 
 def cache_bytes(config: ModelConfig, rows: int, number: int) -> int:
     """Keys and values of `rows` tokens."""
-    return 2 * config.layers * config.kv_heads * config.head_size * rows * number
+    return config.numbers_per_token * rows * number
 
 
 def operations(config: ModelConfig, rows: int, past: int) -> int:

@@ -92,66 +92,57 @@ class _Endless(Backend):
 def plain_blocks(network: Transformer, cache: int, block: int, committed: int, tokens: int) -> TraceFigures:
     """SDAR's published loop: a cache that grows, a pass for every commit, scores of all rows over the whole vocabulary,
     the softmax and the choice on the device."""
-    config, device = network.config, network.table.weight.device
-    layers = (1, config.layers, 2, config.kv_heads, 0, config.head_size)
-    past = torch.zeros(layers, dtype=network.table.weight.dtype, device=device)
-    prompt = torch.arange(cache // block * block, device=device) % 50 + 30
-    _, past = _clean(network, prompt, past)
-    _wait(device)
+    masks = torch.full((block,), MASK, device=network.table.weight.device)
+    past = _clean(network, _prompt(network, cache // block * block), _nothing(network))
+
+    def denoised(ids: torch.Tensor) -> torch.Tensor:
+        return _commit(network, _rows(network, ids, past, is_canvas=True)[0][0], ids, committed)
+
+    denoised(masks)  # what happens only at first
+    _wait(network)
     began, forwards = time.perf_counter(), 0
     for _ in range(tokens // block):
-        ids = torch.full((block,), MASK, device=device)
+        ids = masks
         while bool((ids == MASK).any()):
-            hidden, _ = _rows(network, ids, past, is_canvas=True)
-            ids = _commit(network, hidden[0], ids, committed)
-            forwards += 1
-        _, past = _clean(network, ids, past)
-        forwards += 1
-    _wait(device)
-    seconds = time.perf_counter() - began
-    return TraceFigures(
-        "plain loop, block cache (SDAR)",
-        config.name,
-        "plain",
-        cache,
-        block,
-        committed,
-        tokens,
-        forwards,
-        seconds,
-    )
+            ids, forwards = denoised(ids), forwards + 1
+        past, forwards = _clean(network, ids, past), forwards + 1
+    _wait(network)
+    made = cache, block, committed, tokens, forwards, time.perf_counter() - began
+    return TraceFigures("plain loop, block cache (SDAR)", network.config.name, "plain", *made)
 
 
 @torch.inference_mode()
 def plain_whole(network: Transformer, cache: int, block: int, committed: int, tokens: int) -> TraceFigures:
     """LLaDA's published loop: no cache, every row of prompt and answer in every step."""
-    config, device = network.config, network.table.weight.device
-    prompt = torch.arange(cache, device=device) % 50 + 30
-    ids = torch.cat((prompt, torch.full((tokens,), MASK, device=device)))
-    empty = (1, config.layers, 2, config.kv_heads, 0, config.head_size)
-    past = torch.zeros(empty, dtype=network.table.weight.dtype, device=device)
-    _rows(network, ids, past, is_canvas=True)
-    _wait(device)
+    prompt, past = _prompt(network, cache), _nothing(network)
+    ids = torch.cat((prompt, torch.full((tokens,), MASK, device=prompt.device)))
+
+    def denoised(start: int, stop: int) -> torch.Tensor:
+        hidden, _ = _rows(network, ids, past, is_canvas=True)
+        return _commit(network, hidden[0, start:stop], ids[start:stop], committed)
+
+    denoised(cache, cache + block)  # what happens only at first
+    _wait(network)
     began, forwards = time.perf_counter(), 0
     for start in range(cache, cache + tokens, block):
         stop = min(start + block, cache + tokens)
         while bool((ids[start:stop] == MASK).any()):
-            hidden, _ = _rows(network, ids, past, is_canvas=True)
-            ids[start:stop] = _commit(network, hidden[0, start:stop], ids[start:stop], committed)
-            forwards += 1
-    _wait(device)
-    seconds = time.perf_counter() - began
-    return TraceFigures(
-        "plain loop, no cache (LLaDA)",
-        config.name,
-        "plain",
-        cache,
-        block,
-        committed,
-        tokens,
-        forwards,
-        seconds,
-    )
+            ids[start:stop], forwards = denoised(start, stop), forwards + 1
+    _wait(network)
+    made = cache, block, committed, tokens, forwards, time.perf_counter() - began
+    return TraceFigures("plain loop, no cache (LLaDA)", network.config.name, "plain", *made)
+
+
+def _prompt(network: Transformer, length: int) -> torch.Tensor:
+    """Text ids, whichever."""
+    return torch.arange(length, device=network.table.weight.device) % 50 + 30
+
+
+def _nothing(network: Transformer) -> torch.Tensor:
+    """Keys and values of no token."""
+    config, weight = network.config, network.table.weight
+    shape = (1, config.layers, 2, config.kv_heads, 0, config.head_size)
+    return torch.zeros(shape, dtype=weight.dtype, device=weight.device)
 
 
 def _rows(
@@ -165,12 +156,10 @@ def _rows(
     return network(ids_T[None], positions, flags, masked(sees), past)
 
 
-def _clean(
-    network: Transformer, ids_T: torch.Tensor, past: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hidden rows of clean tokens, and the cache with them."""
-    hidden, new = _rows(network, ids_T, past, is_canvas=False)
-    return hidden, torch.cat((past, new), dim=4)
+def _clean(network: Transformer, ids_T: torch.Tensor, past: torch.Tensor) -> torch.Tensor:
+    """The cache with clean tokens behind it."""
+    _, new = _rows(network, ids_T, past, is_canvas=False)
+    return torch.cat((past, new), dim=4)
 
 
 def _commit(
@@ -188,6 +177,7 @@ def _commit(
     return ids_T
 
 
-def _wait(device: torch.device) -> None:
+def _wait(network: Transformer) -> None:
+    device = network.table.weight.device
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -128,6 +128,23 @@ def test_a_reply_becomes_an_edit_of_its_region(plain_tokenizer: Path, tmp_path: 
     assert "unused b" in question
 
 
+def test_a_reply_to_tabbed_code_keeps_its_depth(plain_tokenizer: Path, tmp_path: Path) -> None:
+    """The network sees spaces, and replies with spaces and a level less of them."""
+    engine = load_engine(str(sdar(plain_tokenizer, tmp_path, TEMPLATE)))
+    reply = "```go\n    if x {\n        return a + b\n    }\n```"
+    text = "func f() int {\n\tfor {\n\t\tif x {\n\t\t\treturn a\n\t\t}\n\t}\n}\n"
+
+    def says(job: Job, cache: KVCache) -> Decoder:
+        return Canvas(tuple(engine.reader.tokenizer.encode(reply)), ())
+        yield  # what makes it a generator
+
+    assert engine.guest is not None
+    engine.guest = replace(engine.guest, way=Way(says))
+    span = Span(text.index("\t\tif"), text.index("\t}\n}"))
+    proposal = engine.propose(Request(Document(text, "go"), Refactor("return the sum", span)))
+    assert apply(proposal.edits, text) == text.replace("return a", "return a + b"), proposal
+
+
 def test_the_users_text_spells_no_special_token(plain_tokenizer: Path, tmp_path: Path) -> None:
     folder = sdar(plain_tokenizer, tmp_path, TEMPLATE)
     engine = load_engine(str(folder))
