@@ -301,6 +301,7 @@ def test_requests_that_are_stepped_together_get_their_own_answers(built: Built) 
     """And they share forwards: together they take as many as the longest of them alone."""
     engine = built(rewrite=lambda old: old.replace("retrun", "return"))
     texts = ["def f(a):\n    retrun a\n", "def g():\n    x = 1\n    retrun x\n", "def h():\n    return 2\n"]
+    engine.backend.batch = len(texts)
     requests = [Request(Document(text, "python"), Fix(Span(5, 5))) for text in texts]
     alone = [engine.propose(request) for request in requests]
     forwards = 0
