@@ -26,7 +26,7 @@ from model.checkpoint import Decoding, Instruction, ModelError
 from model.choices import Mode, style
 from model.decoders import edit, fill
 from model.editing.scope import Scope
-from model.guest import Guest
+from model.guest import NOT_REUSED, Guest
 from model.passes import Passes
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import Reader
@@ -99,6 +99,9 @@ class DiffusionEngine:
         chosen = style(policy, reader.decoding, edits and guest is None)
         if guest is not None:
             guest.check(policy, chosen, self.backend.config)
+            guest = guest.styled(chosen)
+        elif chosen.reuse is not None:
+            raise ValueError(f"policy {policy!r}: {NOT_REUSED}")
         return DiffusionEngine(
             self.backend, reader.tokenizer, chosen.decoding, chosen.mode, chosen.fill, guest
         )

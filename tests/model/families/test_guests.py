@@ -78,18 +78,18 @@ def test_policies_are_those_that_a_family_takes(case: Case, plain_tokenizer: Pat
     engine = brief(load_engine(str(folder_of(case, plain_tokenizer, tmp_path / "model"))))
     request = Request(Document(TEXT, "python"), Complete(TEXT.index("return a") + 8, asked=True))
     config = engine.backend.config
-    for policy in ("threshold:0.5", "hierarchy:0.9,0.4", "speculative"):
-        is_mode = policy == "speculative"
-        takes = (
-            config.clean_block == 1
-            if is_mode
-            else engine.guest is not None and engine.guest.way.by is not None
-        )
+    assert engine.guest is not None
+    takes_one = engine.guest.way.by is not None
+    is_full = config.clean_block == 0 and takes_one
+    policies = {"threshold:0.5": takes_one, "hierarchy:0.9,0.4": takes_one}
+    policies |= {"speculative": config.clean_block == 1}
+    policies |= {"default+dual": is_full, "threshold:0.5+prefix": is_full, "default+none": is_full}
+    for policy, takes in policies.items():
         asked = Request(request.document, request.task, policy=policy)
         if takes:
             assert engine.propose(asked).cost.forwards > 0
         else:
-            with pytest.raises(ValueError, match=r"no autoregressive mode|takes no policy"):
+            with pytest.raises(ValueError, match=r"no autoregressive mode|takes no policy|full attention"):
                 engine.propose(asked)
 
 
