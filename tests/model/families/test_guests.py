@@ -18,7 +18,7 @@ from model.editing.edit import apply
 from model.editing.source import Span
 from model.engine import DiffusionEngine
 from model.families.errors import FamilyError
-from model.families.prompts import Chat, InPlace, InTheMiddle, asking_for
+from model.families.prompts import Chat
 from model.families.ways import Way
 from model.loading import is_foreign, load_engine
 from model.request import Complete, Document, Fill, Fix, Refactor, Request, Task
@@ -172,27 +172,6 @@ def test_bad_templates_are_refused(template: str, message: str, tokenizer: Token
     asking = Chat(tokenizer, {}, template)
     with pytest.raises(FamilyError, match=message):
         asking.fix(Around(""), "x", "")
-
-
-def test_the_best_way_to_ask_is_chosen(tokenizer: Tokenizer) -> None:
-    qwen = {"<|fim_prefix|>": 900, "<|fim_suffix|>": 901, "<|fim_middle|>": 902}
-    seed = {"<[fim-prefix]>": 900, "<[fim-suffix]>": 901, "<[fim-middle]>": 902}
-    around = Around("a = ", "1", "b\n")
-    encode = tokenizer.encode
-    whole = asking_for(tokenizer, qwen, None, sees_whole=True)
-    assert isinstance(whole, InPlace)
-    assert whole.fill(around).after == encode("1\nb\n")
-    assert whole.fill(Around("")).prompt == [2]
-    middle = asking_for(tokenizer, qwen, None, sees_whole=False)
-    assert isinstance(middle, InTheMiddle)
-    assert middle.fill(around).prompt == [900, *encode("a = "), 901, *encode("1\nb\n"), 902]
-    last = asking_for(tokenizer, seed, None, sees_whole=False).fill(around)
-    assert last.prompt == [901, *encode("1\nb\n"), 900, *encode("a = "), 902]
-    assert asking_for(tokenizer, {}, None, sees_whole=False).fill(around).prompt == encode("a = ")
-    chat = asking_for(tokenizer, qwen, TEMPLATE, sees_whole=False)
-    assert isinstance(chat, Chat)
-    assert chat.fill(around) == middle.fill(around)
-    assert not chat.cannot_edit
 
 
 def test_the_cpu_back_end_of_our_own_is_refused_for_guests(plain_tokenizer: Path, tmp_path: Path) -> None:
