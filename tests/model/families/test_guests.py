@@ -128,18 +128,45 @@ def test_a_reply_becomes_an_edit_of_its_region(plain_tokenizer: Path, tmp_path: 
     assert "unused b" in question
 
 
-def test_a_reply_to_tabbed_code_keeps_its_depth(plain_tokenizer: Path, tmp_path: Path) -> None:
-    """The network sees spaces, and replies with spaces and a level less of them."""
-    engine = load_engine(str(sdar(plain_tokenizer, tmp_path, TEMPLATE)))
-    reply = "```go\n    if x {\n        return a + b\n    }\n```"
-    text = "func f() int {\n\tfor {\n\t\tif x {\n\t\t\treturn a\n\t\t}\n\t}\n}\n"
+def replying(folder: Path, reply: str) -> DiffusionEngine:
+    """An engine whose network says a reply, whatever it is asked."""
+    engine = load_engine(str(folder))
 
     def says(job: Job, cache: KVCache) -> Decoder:
         return Canvas(tuple(engine.reader.tokenizer.encode(reply)), ())
         yield  # what makes it a generator
 
+    assert isinstance(engine, DiffusionEngine)
     assert engine.guest is not None
     engine.guest = replace(engine.guest, way=Way(says))
+    return engine
+
+
+@pytest.mark.parametrize(
+    "code", ["return a + b", "    return a + b", "def add(a, b):\n    return a + b", "a + b"]
+)
+def test_a_reply_becomes_a_completion(code: str, plain_tokenizer: Path, tmp_path: Path) -> None:
+    text = "import os\n\n\ndef add(a, b):\n    return \n\n\nprint(add(1, 2))\n"
+    engine = replying(sdar(plain_tokenizer, tmp_path, TEMPLATE), f"```python\n{code}\n```")
+    cursor = text.index("return ") + len("return ")
+    task = Complete(cursor, asked=True)
+    proposal = engine.propose(Request(Document(text, "python"), task))
+    assert apply(proposal.edits, text) == text.replace("return ", "return a + b"), proposal
+
+
+def test_a_replys_strings_keep_their_values(plain_tokenizer: Path, tmp_path: Path) -> None:
+    code = 'def f(self):\n    q = """\nSELECT 1\n"""\n    return run(q)\n'
+    text = 'class C:\n    def f(self):\n        q = """\nSELECT 1\n"""\n        return q\n'
+    engine = replying(sdar(plain_tokenizer, tmp_path, TEMPLATE), f"```python\n{code}```")
+    proposal = engine.propose(Request(Document(text, "python"), Refactor("run it", Span(10, len(text)))))
+    assert apply(proposal.edits, text) == text.replace("return q", "return run(q)"), proposal
+
+
+def test_a_reply_to_tabbed_code_keeps_its_depth(plain_tokenizer: Path, tmp_path: Path) -> None:
+    """The network sees spaces, and replies with spaces and a level less of them."""
+    reply = "```go\n    if x {\n        return a + b\n    }\n```"
+    text = "func f() int {\n\tfor {\n\t\tif x {\n\t\t\treturn a\n\t\t}\n\t}\n}\n"
+    engine = replying(sdar(plain_tokenizer, tmp_path, TEMPLATE), reply)
     span = Span(text.index("\t\tif"), text.index("\t}\n}"))
     proposal = engine.propose(Request(Document(text, "go"), Refactor("return the sum", span)))
     assert apply(proposal.edits, text) == text.replace("return a", "return a + b"), proposal
