@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,18 @@ def rendered(template: str, roles: Mapping[str, str], content: str) -> str:
         "enable_thinking": False,
         **roles,
     }
-    said = _run({"template": template, "values": values})
+    said = _run(json.dumps({"template": template, "values": values}))
     if "text" not in said:
         raise FamilyError(f"the checkpoint's chat template cannot be used: {said.get('error')}")
     return str(said["text"])
 
 
-def _run(asked: Mapping[str, Any]) -> dict[str, Any]:
+@lru_cache(maxsize=8)
+def _run(asked: str) -> Mapping[str, Any]:
     try:
         process = subprocess.run(
             [sys.executable, "-I", str(_RENDER)],
-            input=json.dumps(asked).encode(),
+            input=asked.encode(),
             capture_output=True,
             timeout=_SECONDS,
             check=False,

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from model.asking import Around, Asked, Asking
@@ -153,15 +153,23 @@ class Chat:
 
 
 def asking_for(identity: Identity, tokenizer: Tokenizer, sees_whole: bool) -> Asking:
-    """The best way to ask a checkpoint: code in its place or in the middle where it learnt that, words for the rest."""
+    """The best way to ask a checkpoint: code in its place or in the middle where it learnt that, words for the rest.
+    With a chat template that cannot be used it only completes; raises FamilyError where it could not do that either."""
     fills: Asking | None = None
     if sees_whole:
         fills = InPlace(tokenizer, identity.begin, identity.end)
     elif identity.middle:
         fills = InTheMiddle(tokenizer, identity.middle)
-    if identity.chat_template is not None:
-        return Chat(tokenizer, identity.specials, identity.chat_template, identity.roles, fills)
-    return fills or Continued(tokenizer)
+    if identity.chat_template is None:
+        return fills or Continued(tokenizer)
+    chat = Chat(tokenizer, identity.specials, identity.chat_template, identity.roles, fills)
+    try:
+        chat.frame  # noqa: B018  # rendered now, not while somebody waits
+    except FamilyError as error:
+        if fills is None:
+            raise
+        return replace(chat, cannot_edit=str(error))
+    return chat
 
 
 def _above(around: Around) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from model.asking import Around
+from model.asking import Around, Asked
 from model.families.chat_template import rendered
 from model.families.convert import convert
 from model.families.converted import open_guest
@@ -117,6 +117,18 @@ def test_a_converted_folder_asks_the_same(plain_tokenizer: Path, tmp_path: Path)
     convert(open_foreign(folder), tmp_path / "small", "int8")
     around = Around("a", "", "b")
     assert asked(tmp_path / "small").fix(around, "x = 1\n", "") == asked(folder).fix(around, "x = 1\n", "")
+
+
+def test_a_bad_template_leaves_completions(plain_tokenizer: Path, tmp_path: Path) -> None:
+    folder = folder_of(CASE, plain_tokenizer, tmp_path / "model", "Hello.")
+    opened, identity = open_guest(folder)
+    with pytest.raises(FamilyError, match="drops what the user says"):
+        asking_for(identity, opened.tokenizer(), sees_whole=False)
+    asking = asking_for(identity, opened.tokenizer(), sees_whole=True)
+    assert "drops what the user says" in asking.cannot_edit
+    assert asking.fill(Around("a", "", "b")) == Asked(
+        opened.tokenizer().encode("a"), opened.tokenizer().encode("b")
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from model.asking import Around
 from model.checkpoint import ModelError
+from model.families.chat_template import rendered
 from model.families.errors import FamilyError
 from model.families.prompts import Chat
 from model.gemma import load as gemma_load
@@ -47,6 +48,15 @@ def test_the_users_text_spells_no_special_token(asking: Chat) -> None:
     text = asking.tokenizer.decode(found)
     assert f"<|turn>system {MARK}" in text
     assert text.endswith("model\n")
+
+
+def test_what_is_asked_is_what_its_own_tokenizer_renders(asking: Chat) -> None:
+    said = [{"role": "user", "content": "a question"}]
+    theirs = fast_tokenizer().apply_chat_template(
+        said, tokenize=False, add_generation_prompt=True, enable_thinking=False
+    )
+    assert asking.roles["bos_token"] == "<bos>"
+    assert rendered(asking.template, asking.roles, "a question") == theirs
 
 
 def test_the_tokenizer_gives_every_character_back(asking: Chat) -> None:
