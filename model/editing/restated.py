@@ -93,6 +93,8 @@ def _on_its_line(lines: list[str], before: str, language: str | None) -> _Begun:
     for said in (own, *(own[name.start() :] for name in _NAME.finditer(own))):
         if text.startswith(said) and _WORD.search(said) and not _ITEM.fullmatch(said):
             return _behind_own(lines, said, before, language)
+    if opens_block(before, language) and len(indent(line)) > len(indent(before)):
+        return _Begun("", lines, _NONE)  # the reply begins on the next line
     first = text if len(indent(line)) > 1 else line
     return _behind_own([first, *lines[1:]], "", before, language)
 

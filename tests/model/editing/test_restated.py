@@ -83,6 +83,7 @@ def test_the_longest_end_of_what_stands_before(
         ("    f(", "a,\n    b,\n)", "a,\n        b,\n    )"),
         ("    f(", "a,\n        b,\n    )", "a,\n        b,\n    )"),
         ("    f(", "a\n    )", "a\n    )"),
+        ("    if x:", "        f()\n        g()", "\n        f()\n        g()"),
         ("\t", "for i in x:\n    print(i)", "for i in x:\n\t\tprint(i)"),
         ("    q = ", "q = '''\nSELECT\n'''\nrun(q)", "'''\nSELECT\n'''\n    run(q)"),
     ],
@@ -112,10 +113,14 @@ LINE = st.from_regex(r"[a-f]{4,7} = [a-f]{3,6}[(][)]", fullmatch=True)
 
 @st.composite
 def files(draw: st.DrawFn) -> tuple[list[str], int, int]:
-    """A method's lines, none twice; the line and the column at which the cursor stands."""
+    """A method's lines, none twice, a brace before those that stand deeper; the line and the column of the cursor."""
     lines = draw(st.lists(LINE, min_size=3, max_size=8, unique=True))
-    depths = [0, *(draw(st.sampled_from((4, 8))) for _ in lines[1:])]
-    whole = [" " * (4 + depth) + line for depth, line in zip(depths, lines, strict=True)]
+    whole = [f"    {lines[0]}"]
+    for line in lines[1:]:
+        depth = len(whole[-1]) - len(whole[-1].lstrip())
+        deeper = draw(st.sampled_from((-4, 0, 4)))
+        whole[-1] += " {" if deeper > 0 else ""
+        whole.append(" " * max(4, depth + deeper) + line)
     at = draw(st.integers(1, len(whole) - 1))
     return whole, at, draw(st.integers(0, len(whole[at])))
 
