@@ -127,7 +127,7 @@ def test_a_bad_template_leaves_completions(plain_tokenizer: Path, tmp_path: Path
     asking = asking_for(identity, opened.tokenizer(), sees_whole=True)
     assert "drops what the user says" in asking.cannot_edit
     assert asking.fill(Around("a", "", "b")) == Asked(
-        opened.tokenizer().encode("a"), opened.tokenizer().encode("b")
+        opened.tokenizer().encode("a"), opened.tokenizer().encode("\nb")
     )
 
 
