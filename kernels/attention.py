@@ -121,10 +121,9 @@ def cached_attention(
 
     Counts are int32 `[B]` on the device, and so is `slot`, without which sequence b's cache is the b-th; `past + rows`
     must not exceed S (the kernel cannot look without waiting for the device: it reads nothing beyond S). `scale` is
-    1/sqrt(D) by default. `keys` is what no sequence's `past + rows` exceeds, for a host that knows it (default: S); how
-    often keys are split follows from it and from how much a GPU does at once, unless `splits` says it. Returns
-    `[B, H, T, D]` in the queries' dtype, with the heads of a row side by side in memory. Raises ValueError for shapes or
-    layouts that don't fit.
+    1/sqrt(D) by default. `keys` is what no sequence's `past + rows` exceeds, for a host that knows it (default: S);
+    `splits` follow from it and from how much a GPU does at once. Returns `[B, H, T, D]` in the queries' dtype, with the
+    heads of a row side by side in memory. Raises ValueError for shapes or layouts that don't fit.
     """
     _check(q_BHTD, k_BGSD, v_BGSD, (past_B, causal_B, rows_B), window, slot_B)
     require(block > 0, f"a block has at least one row, not {block}")

@@ -84,13 +84,17 @@ def test_splits_change_nothing_but_rounding(device, launches) -> None:
 @pytest.mark.parametrize("window", [None, 9])
 def test_keys_that_the_host_rules_out_change_nothing(device, launches, splits, window) -> None:
     """Most of the splits have no keys; what they leave unwritten is NaN, and so is the cache behind `keys`."""
-    given = inputs((4, 2, 32, 8, 600, None, None, [(50, 3, 8), (110, 0, 8), (0, 0, 0)]), torch.float32, device)
+    given = inputs(
+        (4, 2, 32, 8, 600, None, None, [(50, 3, 8), (110, 0, 8), (0, 0, 0)]), torch.float32, device
+    )
     options = {"splits": splits, "window": window}
     found = cached_attention(*given, **options, keys=128, backend="triton")
     assert launches[0] == "_attend_kernel"
     wanted = cached_attention(*given, window=window, backend="reference")
     torch.testing.assert_close(found, wanted, atol=2e-5, rtol=2e-5)
-    assert torch.equal(found, cached_attention(*given, **{**options, "splits": splits or 1}, backend="triton"))
+    assert torch.equal(
+        found, cached_attention(*given, **{**options, "splits": splits or 1}, backend="triton")
+    )
     assert torch.equal(cached_attention(*given, window=window, keys=128, backend="reference"), wanted)
 
 
@@ -116,7 +120,10 @@ def test_splits_without_keys_leave_their_sums_alone(device, monkeypatch) -> None
 
 def test_splits_follow_the_keys_and_not_the_cache(monkeypatch) -> None:
     monkeypatch.setattr(dispatch, "processors", lambda _: 132)
-    q, k = torch.zeros(1, 32, 32, 128, dtype=torch.bfloat16), torch.zeros(1, 8, 9472, 128, dtype=torch.bfloat16)
+    q, k = (
+        torch.zeros(1, 32, 32, 128, dtype=torch.bfloat16),
+        torch.zeros(1, 8, 9472, 128, dtype=torch.bfloat16),
+    )
     assert [_splits(q, k, keys) for keys in (1, 512, 1024, 4096, 9472)] == [1, 2, 4, 16, 32]
     assert _splits(q.expand(8, -1, -1, -1), k, 9472) == 4, "a batch fills the GPU by itself"
 

@@ -57,6 +57,9 @@ OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
     "gemm-int4": lambda dtype: int4_linear(
         torch.zeros(32, 4096, dtype=dtype), quantize_int4(torch.zeros(999, 4096))
     ),
+    "gemm-int4-many-rows": lambda dtype: int4_linear(
+        torch.zeros(257, 200, dtype=dtype), quantize_int4(torch.zeros(99, 200))
+    ),
     "gemm-int4-small-groups": lambda dtype: int4_linear(
         torch.zeros(3, 200, dtype=dtype), quantize_int4(torch.zeros(99, 200), 32, symmetric=True)
     ),
