@@ -113,7 +113,9 @@ def test_fp8_without_hardware_for_it_is_refused(
     monkeypatch.setattr("model.families.load.fp8_obstacle", lambda _: "the GPU has no FP8")
     for kind in ("fp8", "int8"):
         convert(checkpoint, tmp_path / kind, kind)
-    with pytest.raises(ModelError, match=r"fp8 weights, and the GPU has no FP8 .*; use int8: convert it with"):
+    with pytest.raises(
+        ModelError, match=r"fp8 weights, and the GPU has no FP8 .*; use int8: convert it with"
+    ):
         load_converted(open_converted(tmp_path / "fp8"), "cpu")
     load_converted(open_converted(tmp_path / "int8"), "cpu")
 
