@@ -126,7 +126,7 @@ class GpuBackend(Backend):
             tell(done / (len(shapes) + 1))
             self._tried(lambda shape=shape: self._graphs.step(shape))
         tell(len(shapes) / (len(shapes) + 1))
-        prompt = Shape(1, self.chunk, 1, keys_of(self.chunk, self._pool.size), is_shared=True)
+        prompt = Shape(1, self.chunk, 1, keys_of(self.chunk, self._pool.size))
         self._tried(Step(self._network, self._pool, prompt).idle)
         tell(1.0)
 
@@ -145,7 +145,7 @@ class GpuBackend(Backend):
     @torch.inference_mode()
     def _prepared(self, passes: Sequence[Pass]) -> Callable[[], None] | None:
         step = self._step(passes)
-        step.run(_packed(passes, step.shape, self._pool.size), self._bias(passes, step.shape))
+        step.run(_packed(passes, step.shape, self._pool.size), self._biases_of(passes))
         return step.replay
 
     def _tried(self, work: Callable[[], Result]) -> Result:
@@ -198,7 +198,7 @@ class GpuBackend(Backend):
     @torch.inference_mode()
     def _forward(self, passes: Sequence[Pass]) -> list[Candidates]:
         step = self._step(passes)
-        found = step.run(_packed(passes, step.shape, self._pool.size), self._bias(passes, step.shape))
+        found = step.run(_packed(passes, step.shape, self._pool.size), self._biases_of(passes))
         for each in passes:
             if len(each.keep):
                 assert isinstance(each.cache, PooledCache)
@@ -218,17 +218,12 @@ class GpuBackend(Backend):
             max(each.rows for each in passes),
             max(1, sum(len(each.wanted) for each in passes)),
             keys_of(max(each.cache.length + each.rows for each in passes), self._pool.size),
-            all(each.allowed_V is passes[0].allowed_V for each in passes),
         )
         captured = rounded(shape, self._pool.size) if self._uses_graphs else None
         return Step(self._network, self._pool, shape) if captured is None else self._graphs.step(captured)
 
-    def _bias(self, passes: Sequence[Pass], shape: Shape) -> torch.Tensor:
-        """`[V]`, or a row for each wanted row where the sequences' differ."""
-        if shape.is_shared:
-            return self._uploaded(passes[0].allowed_V)
-        rows = [self._uploaded(each.allowed_V) for each in passes for _ in each.wanted]
-        return torch.stack(rows + [rows[0]] * (shape.wanted - len(rows)))
+    def _biases_of(self, passes: Sequence[Pass]) -> list[torch.Tensor]:
+        return [self._uploaded(each.allowed_V) for each in passes]
 
     def _uploaded(self, allowed_V: np.ndarray) -> torch.Tensor:
         """The bias on the device; a few are used again and again, and known by their array."""

@@ -38,13 +38,12 @@ _ROWS, _WANTED, _KEYS = 8, 32, 512
 @dataclass(frozen=True)
 class Shape:
     """`rows` of each of `batch` sequences, of all of them `wanted`, and `keys` rows of cache that each has at most, the
-    new ones among them. All rows share one bias where `is_shared`."""
+    new ones among them."""
 
     batch: int
     rows: int
     wanted: int
     keys: int
-    is_shared: bool
 
 
 def keys_of(keys: int, size: int) -> int:
@@ -59,7 +58,7 @@ def rounded(shape: Shape, size: int) -> Shape | None:
         return None
     # No more than there are rows, and those are a power of two too.
     wanted = min(max(_WANTED, power(shape.wanted)), batch * rows)
-    return Shape(batch, rows, wanted, keys_of(shape.keys, size), shape.is_shared)
+    return Shape(batch, rows, wanted, keys_of(shape.keys, size))
 
 
 def likely(config: ModelConfig, size: int) -> list[Shape]:
@@ -70,7 +69,7 @@ def likely(config: ModelConfig, size: int) -> list[Shape]:
         lengths, caches = [LONGEST // 4, LONGEST // 2, LONGEST], (_KEYS,)
     else:
         lengths = [config.block, 2 * config.block]
-    needed = (Shape(1, rows, config.block, keys, is_shared=True) for keys, rows in product(caches, lengths))
+    needed = (Shape(1, rows, config.block, keys) for keys, rows in product(caches, lengths))
     return list(dict.fromkeys(shape for each in needed if (shape := rounded(each, size)) is not None))
 
 
@@ -92,8 +91,8 @@ class Step:
         self._network, self._pool, self.shape = network, pool, shape
         self._device = network.table_VC.device
         self._integers = torch.empty(0, dtype=torch.int32)
-        self._bias: torch.Tensor | None = None
-        self._given: torch.Tensor | None = None
+        self._bias_BV = torch.empty(0)
+        self._given: list[torch.Tensor] = []
         self._host = torch.empty(0, dtype=torch.int32)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._found = torch.empty(0)
@@ -105,7 +104,7 @@ class Step:
         integers = torch.zeros(4 * new + 4 * shape.batch + shape.wanted, dtype=torch.int32)
         integers[3 * new : 4 * new] = self._pool.size
         self._integers = integers.to(self._device)
-        self._bias = torch.zeros((v,) if shape.is_shared else (shape.wanted, v), device=self._device)
+        self._bias_BV = torch.zeros(shape.batch, v, device=self._device)
         self._compute()
 
     def capture(self, stream: torch.cuda.Stream, memory: Any) -> None:
@@ -115,7 +114,6 @@ class Step:
             self.idle()
         torch.cuda.current_stream().wait_stream(stream)
         self._host = torch.empty_like(self._integers, device="cpu", pin_memory=True)
-        self._given = None
         self._graph = torch.cuda.CUDAGraph()
         # Other threads may use the device meanwhile.
         with torch.cuda.graph(self._graph, pool=memory, stream=stream, capture_error_mode="thread_local"):
@@ -125,18 +123,19 @@ class Step:
     def replay(self) -> Callable[[], None] | None:
         return None if self._graph is None else self._graph.replay
 
-    def run(self, integers: np.ndarray, bias: torch.Tensor) -> torch.Tensor:
-        """Candidates `[R, 2K + 1]`: ids, log-probabilities, entropy, on the device."""
+    def run(self, integers: np.ndarray, biases: list[torch.Tensor]) -> torch.Tensor:
+        """Candidates `[R, 2K + 1]`: ids, log-probabilities, entropy, on the device. Each sequence has its bias."""
         if self._graph is None:
-            self._integers, self._bias = uploaded(integers, self._device), bias
+            padded = biases + biases[:1] * (self.shape.batch - len(biases))
+            self._integers, self._bias_BV = uploaded(integers, self._device), torch.stack(padded)
             return self._compute()
-        assert self._bias is not None
         # The step before has been read back, so its copy from here has ended.
         self._host.numpy()[:] = integers
         self._integers.copy_(self._host, non_blocking=True)
-        if bias is not self._given:  # that of all sequences is mostly the one before
-            self._bias.copy_(bias, non_blocking=True)
-            self._given = bias if self.shape.is_shared else None
+        for b, bias in enumerate(biases):  # mostly those before
+            if b >= len(self._given) or self._given[b] is not bias:
+                self._bias_BV[b].copy_(bias, non_blocking=True)
+        self._given = biases + self._given[len(biases) :]
         self._graph.replay()
         return self._found
 
@@ -148,7 +147,9 @@ class Step:
         rows = Rows(grids[0], grids[1], grids[2], grids[3], *counts)
         hidden_BTC = self._network(rows, self._pool.rows_NL2GSD, self.shape.keys)
         wanted_R = self._integers[4 * b * t + 4 * b :]
-        found = head_candidates(hidden_BTC.flatten(0, 1), self._network.head_VC, self._bias, wanted_R, TOP_K)
+        found = head_candidates(
+            hidden_BTC.flatten(0, 1), self._network.head_VC, self._bias_BV, wanted_R, TOP_K
+        )
         # Ids are below 2^24, and so exact as float32.
         return torch.cat((found.ids_RK.float(), found.logp_RK, found.entropy_R[:, None]), dim=1)
 

@@ -1,5 +1,5 @@
-"""Which shapes are captured, kept and warmed. Without a GPU nothing is captured: a step that has no graph runs its
-kernels' references at the rounded shape."""
+"""Which shapes are captured, kept and warmed, and what is put in place for a replay. Without a GPU nothing is captured:
+the references run at the rounded shape, over inputs at fixed addresses."""
 
 from __future__ import annotations
 
@@ -25,24 +25,32 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def captured(monkeypatch: pytest.MonkeyPatch) -> list[Shape]:
-    """The shapes that would have been captured."""
+    """The shapes that have been captured: a replay computes again over what the inputs hold."""
     shapes: list[Shape] = []
-    monkeypatch.setattr(Step, "capture", lambda self, *_: shapes.append(self.shape))
+
+    def capture(step: Step, *_: Any) -> None:
+        shapes.append(step.shape)
+        step.idle()
+        step._host = torch.empty_like(step._integers)
+        step._found = step._compute()
+        step._graph = SimpleNamespace(replay=lambda: step._found.copy_(step._compute()))  # type: ignore[assignment]
+
+    monkeypatch.setattr(Step, "capture", capture)
     return shapes
 
 
 @pytest.mark.parametrize(
     ("needed", "found"),
     [
-        (Shape(1, 32, 32, 400, True), Shape(1, 32, 32, 512, True)),
-        (Shape(1, 3, 1, 513, True), Shape(1, 8, 8, 1024, True)),
-        (Shape(3, 20, 5, 3000, False), Shape(4, 32, 32, 4096, False)),
-        (Shape(8, 64, 256, 5000, True), Shape(8, 64, 256, 8192, True)),
-        (Shape(2, 200, 40, 9000, True), Shape(2, 256, 64, SIZE, True)),
-        (Shape(1, 512, 1, 512, True), Shape(1, 512, 32, 512, True)),
-        (Shape(1, 513, 1, 600, True), None),
-        (Shape(8, 65, 8, 600, True), None),
-        (Shape(5, 100, 8, 600, True), None),
+        (Shape(1, 32, 32, 400), Shape(1, 32, 32, 512)),
+        (Shape(1, 3, 1, 513), Shape(1, 8, 8, 1024)),
+        (Shape(3, 20, 5, 3000), Shape(4, 32, 32, 4096)),
+        (Shape(8, 64, 256, 5000), Shape(8, 64, 256, 8192)),
+        (Shape(2, 200, 40, 9000), Shape(2, 256, 64, SIZE)),
+        (Shape(1, 512, 1, 512), Shape(1, 512, 32, 512)),
+        (Shape(1, 513, 1, 600), None),
+        (Shape(8, 65, 8, 600), None),
+        (Shape(5, 100, 8, 600), None),
     ],
 )
 def test_shapes_are_rounded_up(needed: Shape, found: Shape | None) -> None:
@@ -50,15 +58,15 @@ def test_shapes_are_rounded_up(needed: Shape, found: Shape | None) -> None:
 
 
 def test_few_shapes_serve_all_steps() -> None:
-    assert len({rounded(Shape(1, 32, wanted, 700, True), SIZE) for wanted in range(1, 33)}) == 1
-    steps = product((1,), range(1, 65), (1, 8, 20, 32), range(1, SIZE, 100), (True,))
+    assert len({rounded(Shape(1, 32, wanted, 700), SIZE) for wanted in range(1, 33)}) == 1
+    steps = product((1,), range(1, 65), (1, 8, 20, 32), range(1, SIZE, 100))
     assert len({rounded(Shape(*step), SIZE) for step in steps}) <= 4 * 6
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 8])
 def test_no_shape_is_smaller_than_what_is_needed(batch: int) -> None:
     for rows, wanted, keys in product((1, 9, 33, 64), (1, 30, 64), (1, 512, 4097, SIZE)):
-        shape = rounded(Shape(batch, rows, min(wanted, batch * rows), keys, True), SIZE)
+        shape = rounded(Shape(batch, rows, min(wanted, batch * rows), keys), SIZE)
         assert shape is not None
         assert shape.batch >= batch
         assert shape.rows >= rows
@@ -70,7 +78,7 @@ def test_a_block_alone_and_behind_another_are_likely() -> None:
     found = likely(replace(PLAIN, block=32), SIZE)
     rows_and_keys = {(shape.rows, shape.keys) for shape in found}
     assert rows_and_keys == set(product((32, 64), (512, 1024, 2048)))
-    assert {(shape.batch, shape.wanted, shape.is_shared) for shape in found} == {(1, 32, True)}
+    assert {(shape.batch, shape.wanted) for shape in found} == {(1, 32)}
     whole = likely(replace(PLAIN, clean_block=0), SIZE)
     assert [(shape.rows, shape.keys) for shape in whole] == [(128, 512), (256, 512), (512, 512)]
 
@@ -79,7 +87,7 @@ def test_the_graphs_used_longest_ago_are_dropped(captured: list[Shape], monkeypa
     monkeypatch.setattr(graphs, "_KEPT", 3)
     _, backend = both(PLAIN, CPU)
     held = Graphs(backend._network, backend._pool)
-    shapes = [Shape(1, 8 << i, 8, 384, True) for i in range(4)]
+    shapes = [Shape(1, 8 << i, 8, 384) for i in range(4)]
     first = held.step(shapes[0])
     for shape in (*shapes[1:3], shapes[0], shapes[3]):
         held.step(shape)
@@ -97,11 +105,11 @@ def test_graphs_share_a_stream_of_their_device_and_memory(monkeypatch) -> None:
     network: Any = SimpleNamespace(table_VC=SimpleNamespace(device=device))
     held = Graphs(network, None)  # type: ignore[arg-type]
     for rows in (8, 16):
-        held.step(Shape(1, rows, 8, 512, True))
+        held.step(Shape(1, rows, 8, 512))
     assert made == [device]
     assert given == [("stream of cuda:1", 0)] * 2
     held.clear()
-    held.step(Shape(1, 8, 8, 512, True))
+    held.step(Shape(1, 8, 8, 512))
     assert given[-1] == ("stream of cuda:1", 1), "a memory without graphs is not taken again"
 
 
@@ -125,7 +133,24 @@ def test_a_cache_that_grows_beyond_a_bucket_is_seen_whole(captured: list[Shape])
         said.append(backend.forward([Pass(cache, (), [MASK] * 8, range(8), allowed)]))
     same(said[1], said[0])
     assert [shape.keys for shape in captured] == [512, 1024, 2048]
-    assert captured[-1] == Shape(1, 8, 8, 2048, True)
+    assert captured[-1] == Shape(1, 8, 8, 2048)
+
+
+def test_each_sequence_of_a_replay_has_its_own_bias(captured: list[Shape]) -> None:
+    """Also where the one before at that place had another, or there was none."""
+    said = []
+    for backend in both(PLAIN, CPU, uses_graphs=True):
+        caches = [backend.new_cache(40) for _ in range(4)]
+        some = [backend.only(range(40 + i, 60 + i)) for i in range(3)]
+        orders = ([0, 1, 2], [0, 2, 2, 1], [1, 2, 0], [2, 2, 2])
+        for order in orders:
+            passes = [
+                Pass(cache, (), [MASK] * 8, [0, 5], some[i]) for cache, i in zip(caches, order, strict=False)
+            ]
+            said.append(backend.forward(passes))
+    for wanted, found in zip(said[:4], said[4:], strict=True):
+        same(found, wanted)
+    assert captured == [Shape(4, 8, 32, 384)]
 
 
 def test_what_was_warmed_is_not_captured_again(captured: list[Shape]) -> None:
