@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from kernels import dispatch
+from kernels import attention, dispatch
 from kernels.attention import _splits, cached_attention, canvas_attention_reference, visible
 
 TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 2e-2, torch.float16: 3e-3}
@@ -126,6 +126,16 @@ def test_splits_follow_the_keys_and_not_the_cache(monkeypatch) -> None:
     )
     assert [_splits(q, k, keys) for keys in (1, 512, 1024, 4096, 9472)] == [1, 2, 4, 16, 32]
     assert _splits(q.expand(8, -1, -1, -1), k, 9472) == 4, "a batch fills the GPU by itself"
+
+
+@pytest.mark.gpu
+def test_what_the_host_knows_decides_the_splits(device, monkeypatch) -> None:
+    given = inputs((4, 2, 32, 8, 90, None, None, [(50, 3, 8)]), torch.float32, device)
+    told: list[int] = []
+    monkeypatch.setattr(attention, "_splits", lambda q, k, keys: told.append(keys) or 1)
+    for keys in (64, 1000, None):
+        cached_attention(*given, keys=keys, backend="triton")
+    assert told == [64, 90, 90]
 
 
 @pytest.mark.gpu

@@ -137,3 +137,14 @@ def test_rows_are_gathered_in_order(places: list[int], skip: int) -> None:
     assert torch.equal(cache.rows[..., :begin, :], before[..., :begin, :])
     wanted = before[..., [begin + place for place in places], :]
     assert torch.equal(cache.rows[..., begin : begin + len(places), :], wanted)
+
+
+def test_a_cache_that_is_remembered_again_stays_open() -> None:
+    _, backend = both(CONFIGS["tri-mode"], CPU)
+    store = PrefixStore(backend.new_cache)
+    cache = store.borrow(ids(20, 1), 40)
+    cache.claim(ids(20, 1))  # type: ignore[attr-defined]
+    store.keep(cache, 20)
+    store.keep(cache, 20)
+    assert (store.remembered, backend._pool.free) == (1, FEWEST - 1)
+    assert store.borrow(ids(20, 1), 40).length == 19
