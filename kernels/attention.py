@@ -87,8 +87,10 @@ def cached_attention_reference(
     scale: float | None = None,
     block: int = 1,
     slot_B: torch.Tensor | None = None,
+    keys: int | None = None,
 ) -> torch.Tensor:
     """What `cached_attention` computes, by a dense mask. The cache behind a sequence's rows may hold anything."""
+    k_BGSD, v_BGSD = k_BGSD[:, :, :keys], v_BGSD[:, :, :keys]
     if slot_B is not None:
         k_BGSD, v_BGSD = k_BGSD[slot_B.long()], v_BGSD[slot_B.long()]
     mask_BTS = visible(past_B, causal_B, rows_B, q_BHTD.shape[2], k_BGSD.shape[2], window, block)
@@ -112,28 +114,33 @@ def cached_attention(
     splits: int | None = None,
     block: int = 1,
     slot_B: torch.Tensor | None = None,
+    keys: int | None = None,
     backend: Choice = None,
 ) -> torch.Tensor:
     """Attention of new rows over a cache that holds them too, by the rule of the module's docstring.
 
     Counts are int32 `[B]` on the device, and so is `slot`, without which sequence b's cache is the b-th; `past + rows`
     must not exceed S (the kernel cannot look without waiting for the device: it reads nothing beyond S). `scale` is
-    1/sqrt(D) by default, `splits` by how much a GPU does at once. Returns `[B, H, T, D]` in the queries' dtype, with
-    the heads of a row side by side in memory. Raises ValueError for shapes or layouts that don't fit.
+    1/sqrt(D) by default. `keys` is what no sequence's `past + rows` exceeds, for a host that knows it (default: S);
+    `splits` follow from it and from how much a GPU does at once. Returns `[B, H, T, D]` in the queries' dtype, with the
+    heads of a row side by side in memory. Raises ValueError for shapes or layouts that don't fit.
     """
     _check(q_BHTD, k_BGSD, v_BGSD, (past_B, causal_B, rows_B), window, slot_B)
     require(block > 0, f"a block has at least one row, not {block}")
+    require(keys is None or keys > 0, f"there is at least one key, not {keys}")
+    longest = k_BGSD.shape[2] if keys is None else min(keys, k_BGSD.shape[2])
     d = q_BHTD.shape[3]
     obstacle = None if d <= LARGEST_HEAD else f"heads of {d} are larger than {LARGEST_HEAD}"
     counts = (past_B, causal_B, rows_B)
     if not dispatch.use_triton(backend, (q_BHTD, k_BGSD, v_BGSD, *counts, slot_B), obstacle):
-        return cached_attention_reference(q_BHTD, k_BGSD, v_BGSD, *counts, window, scale, block, slot_B)
+        given = (q_BHTD, k_BGSD, v_BGSD, *counts)
+        return cached_attention_reference(*given, window, scale, block, slot_B, longest)
     require_rows(q=q_BHTD, k=k_BGSD, v=v_BGSD)
     for name, rows in (("k", k_BGSD), ("v", v_BGSD)):
         require(rows.shape[2] * rows.stride(2) < 2**31, f"{name}: rows of a head span 2^31 elements or more")
-    splits = _splits(q_BHTD, k_BGSD) if splits is None else splits
+    splits = _splits(q_BHTD, k_BGSD, longest) if splits is None else splits
     scale = 1 / math.sqrt(d) if scale is None else scale
-    return _launch(q_BHTD, k_BGSD, v_BGSD, counts, window, scale * _LOG2_E, splits, block, slot_B)
+    return _launch(q_BHTD, k_BGSD, v_BGSD, counts, window, scale * _LOG2_E, splits, block, slot_B, longest)
 
 
 def _check(
@@ -165,12 +172,14 @@ def _tile(q: torch.Tensor, share: int) -> tuple[int, int]:
     return min(power_of_two(q.shape[2] * share, 16), rows), keys
 
 
-def _splits(q: torch.Tensor, k: torch.Tensor) -> int:
-    """About two programs for each multiprocessor, and at least four blocks of keys for each program."""
+def _splits(q: torch.Tensor, k: torch.Tensor, keys: int) -> int:
+    """About two programs for each multiprocessor, and at least four blocks of keys for each program; a power of two,
+    since every other number is a kernel of its own."""
     share = q.shape[1] // k.shape[1]
     block_m, block_n = _tile(q, share)
     programs = max(1, -(-q.shape[2] * share // block_m) * q.shape[0] * k.shape[1])
-    return max(1, min(2 * dispatch.processors(q.device) // programs, k.shape[2] // (4 * block_n), 64))
+    most = min(2 * dispatch.processors(q.device) // programs, keys // (4 * block_n), 64)
+    return 1 << max(1, most).bit_length() - 1
 
 
 def _launch(
@@ -183,8 +192,9 @@ def _launch(
     splits: int,
     block: int,
     slot_B: torch.Tensor | None,
+    keys: int,
 ) -> torch.Tensor:
-    (b, h, t, d), (g, s), wide = q.shape, k.shape[1:3], q.dtype == torch.float32
+    (b, h, t, d), g, wide = q.shape, k.shape[1], q.dtype == torch.float32
     block_m, block_n = _tile(q, h // g)
     block_d = power_of_two(d, 16)
     out = torch.empty(b, t, h, d, dtype=q.dtype, device=q.device).transpose(1, 2)
@@ -194,7 +204,7 @@ def _launch(
         part_PBHTD = torch.empty(splits, b, h, t, d, dtype=torch.float32, device=q.device)
         lse_PBHT = torch.empty(splits, b, h, t, dtype=torch.float32, device=q.device)
     strides = (*q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *part_PBHTD.stride()[:4])
-    sizes = {"T": t, "S": s, "G": g, "SHARE": h // g, "D": d, "BLOCK_D": block_d, "SPLITS": splits}
+    sizes = {"T": t, "S": keys, "G": g, "SHARE": h // g, "D": d, "BLOCK_D": block_d, "SPLITS": splits}
     meta = {"BLOCK_M": block_m, "BLOCK_N": block_n, "num_stages": 2}
     meta |= {"WINDOW": window is not None, "num_warps": 8 if wide or block_m == 128 else 4}
     meta |= {"CLEAN": block, "SLOTS": slot_B is not None}
@@ -202,7 +212,7 @@ def _launch(
     grid = (-(-t * (h // g) // block_m), b * g, splits)
     dispatch.launch(_attend_kernel, grid, *tensors, *strides, window or 0, scale, **sizes, **meta)
     if splits > 1:
-        rows, block_r, tensors = b * h * t, 8, (part_PBHTD, lse_PBHT, out)
+        rows, block_r, tensors = b * h * t, 4, (part_PBHTD, lse_PBHT, out)
         sizes = {"D": d, "BLOCK_D": block_d, "BLOCK_R": block_r}
         sizes |= {"SPLITS": splits, "BLOCK_P": power_of_two(splits), "num_warps": 4}
         grid = (-(-rows // block_r),)
@@ -273,7 +283,10 @@ def _attend_kernel(
     acc_MD /= tl.where(sum_M == 0, 1.0, sum_M)[:, None]
     out += split.to(tl.int64) * out_p + b64 * out_b
     at_out = out + head[:, None] * out_h + t[:, None] * out_t + d[None, :]
-    tl.store(at_out, acc_MD.to(out.dtype.element_ty), mask=(t < T)[:, None] & in_d[None, :])
+    written = (t < T)[:, None] & in_d[None, :]
+    if SPLITS > 1:  # what a split without keys would write, nobody reads
+        written = written & (begin < end)
+    tl.store(at_out, acc_MD.to(out.dtype.element_ty), mask=written)
     if SPLITS > 1:
         value_M = tl.where(sum_M == 0, float("-inf"), best_M + tl.log2(tl.where(sum_M == 0, 1.0, sum_M)))
         at_row = (split * tl.num_programs(1) // G + b) * (G * SHARE) + head
@@ -295,11 +308,12 @@ def _join_kernel(
     total_R = tl.sum(tl.exp2(lse_RP - best_R[:, None]), 1)
     mask = in_row[:, None] & (d < D)[None, :]
     sum_RD = tl.zeros([BLOCK_R, BLOCK_D], tl.float32)
-    for split in range(SPLITS):
+    for split in tl.static_range(SPLITS):  # unrolled: the loads of all splits are on their way together
         at_R = split * ROWS + row
-        weight_R = tl.exp2(tl.load(lse + at_R, mask=in_row, other=0.0) - best_R)
-        part_RD = tl.load(part + at_R.to(tl.int64)[:, None] * D + d[None, :], mask=mask, other=0.0)
-        sum_RD += part_RD * weight_R[:, None]
+        at_RD = part + at_R.to(tl.int64)[:, None] * D + d[None, :]
+        lse_R = tl.load(lse + at_R, mask=in_row, other=float("-inf"))
+        part_RD = tl.load(at_RD, mask=mask & (lse_R > float("-inf"))[:, None], other=0.0)
+        sum_RD += part_RD * tl.exp2(lse_R - best_R)[:, None]
     mean_RD = sum_RD / tl.where(total_R == 0, 1.0, total_R)[:, None]
     b, h, t = row // (H * T), row // T % H, row % T
     to = out + b.to(tl.int64) * out_b + h * out_h + t * out_t

@@ -6,6 +6,9 @@ and FP8 have one scale for each output, applied once at the end; INT4 has one fo
 group's sum (formats: pack.py). Weights of 16 bits are the library's: a tuned product reads them as fast as memory
 gives them, and there is nothing to widen.
 
+For many rows, those of a prompt, arithmetic takes longer than reading weights: they are widened once, into memory, and
+multiplied by the library.
+
 Where the tiles of outputs alone would not fill the GPU, the inputs are split too ("split-K"): each program leaves a
 partial sum, and a second kernel adds them in the order of the inputs. No atomics, so equal inputs give equal bits.
 
@@ -32,6 +35,8 @@ from kernels.dispatch import (
 )
 from kernels.pack import GROUPS, Int4, dequantize_int4
 
+MANY_ROWS = 256
+"""Rows above which the library multiplies."""
 _BLOCK_O = 64
 _BLOCK_SUM = 1024
 
@@ -63,9 +68,8 @@ def int8_linear(
 ) -> torch.Tensor:
     """`[..., O]` in x's dtype from rows `[..., I]`, int8 weights and float32 scales.
 
-    Meant for up to some hundred rows: beyond, weights in bfloat16 and a library's product are faster. `splits` of
-    the inputs are chosen by how much a GPU does at once. Raises ValueError for shapes, dtypes or layouts that don't
-    fit.
+    Above `MANY_ROWS` the library multiplies, unless `splits` of the inputs are given; they are chosen by how much a GPU
+    does at once. Raises ValueError for shapes, dtypes or layouts that don't fit.
     """
     require(weight_OI.dtype == torch.int8, f"the weight must be int8, not {weight_OI.dtype}")
     return _scaled_linear(x, weight_OI, scale_O, splits, backend, None)
@@ -105,6 +109,11 @@ def int4_linear(
         require(tensor is None or tensor.is_contiguous(), f"{name} must be contiguous")
     tensors = (packed_ONH, scale_NO, scale_NO if zero_NO is None else zero_NO)
     meta = {"HALF": h, "HAS_ZERO": zero_NO is not None}
+    if splits is None and x.numel() > MANY_ROWS * i:
+        wide_OI = torch.empty(o, i, dtype=x.dtype, device=x.device)
+        grid = (-(-o // _BLOCK_O), n)
+        dispatch.launch(_widen_int4_kernel, grid, *tensors, wide_OI, n, o, i, **meta, BLOCK_O=_BLOCK_O)
+        return linear(x, wide_OI)
     return _launch(_int4_linear_kernel, x, tensors, (n,), o, n, splits, meta)
 
 
@@ -123,6 +132,8 @@ def _scaled_linear(
     if not dispatch.use_triton(backend, (x, weight, scale), obstacle):
         return scaled_linear_reference(x, weight, scale)
     require_rows(weight=weight, scale=scale)
+    if splits is None and x.numel() > MANY_ROWS * i:
+        return _by_library(x, weight, scale)
     block_i = 64 if x.dtype == torch.float32 else 128
     meta = {"BLOCK_I": block_i}
     return _launch(
@@ -135,6 +146,13 @@ def _scaled_linear(
         splits,
         meta,
     )
+
+
+def _by_library(x: torch.Tensor, weight_OI: torch.Tensor, scale_O: torch.Tensor) -> torch.Tensor:
+    """Eight bits fit the rows' dtype as they are; but the sums of unscaled weights do not fit float16."""
+    if x.dtype == torch.float16:
+        return linear(x, (weight_OI.float() * scale_O[:, None]).to(x.dtype))
+    return (linear(x, weight_OI.to(x.dtype)) * scale_O).to(x.dtype)
 
 
 def _launch(
@@ -227,6 +245,23 @@ def _int4_linear_kernel(
         sum_RO += (dot(low_RH, first_HO) + dot(high_RH, second_HO)) * scale_O.to(tl.float32)[None, :]
         scale_O, zero_O = next_scale_O, next_zero_O
     _store_tile(out, sum_RO, r, o, rows, outputs)
+
+
+@jit
+def _widen_int4_kernel(
+    packed, scale, zero, out, groups, outputs, inputs,
+    HALF: constexpr, HAS_ZERO: constexpr, BLOCK_O: constexpr,
+):  # fmt: skip
+    """A group of a tile of outputs in the dtype of `out`."""
+    o, n = tl.program_id(0) * BLOCK_O + tl.arange(0, BLOCK_O), tl.program_id(1)
+    j, in_o, o64 = tl.arange(0, HALF), (o < outputs)[None, :], o.to(tl.int64)[None, :]
+    scale_O, zero_O = _load_group(scale, zero, n, o, groups, outputs, HAS_ZERO)
+    byte_HO = tl.load(packed + (o64 * groups + n) * HALF + j[:, None], mask=in_o, other=0)
+    low = n * (2 * HALF) + j[:, None]
+    at_low, wide_O = out + o64 * inputs + low, scale_O.to(tl.float32)[None, :]
+    low_HO, high_HO = _widen(byte_HO & 15, zero_O) * wide_O, _widen(byte_HO >> 4, zero_O) * wide_O
+    tl.store(at_low, low_HO.to(out.dtype.element_ty), mask=in_o & (low < inputs))
+    tl.store(at_low + HALF, high_HO.to(out.dtype.element_ty), mask=in_o & (low + HALF < inputs))
 
 
 @jit

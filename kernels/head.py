@@ -63,7 +63,8 @@ def head_candidates_reference(
 def ordered_candidates_reference(
     hidden_RC: torch.Tensor, table_VC: torch.Tensor, bias: torch.Tensor | None, k: int
 ) -> Found:
-    """What `head_candidates` computes of the rows it picks; scores are in at least float32, as in the kernel."""
+    """What `head_candidates` computes, each row with a bias of its own or all with one; scores are in at least float32,
+    as in the kernel."""
     wide = torch.promote_types(hidden_RC.dtype, torch.float32)
     logits = hidden_RC.to(wide) @ table_VC.to(wide).T
     logits = logits if bias is None else logits + bias
@@ -86,8 +87,9 @@ def head_candidates(
 ) -> Found:
     """The best `k` ids of `softmax(hidden[rows] @ table.T + bias)`, for each of `rows` (default: all).
 
-    `bias` (float32, `[V]`, or `[len(rows), V]`) is 0 for ids that may be chosen and -inf or hugely negative for
-    the others, of which at least one must be left. `rows` is int32 or int64 on the device, each below R.
+    `bias` (float32) is 0 for ids that may be chosen and -inf or hugely negative for the others, of which at least one
+    must be left: `[V]` for all rows, or `[B, V]` where hidden rows are those of B equally long sequences, one after the
+    other. `rows` is int32 or int64 on the device, each below R.
     Raises ValueError for shapes or layouts that don't fit.
     """
     (r, c), v = hidden_RC.shape, table_VC.shape[0]
@@ -95,17 +97,23 @@ def head_candidates(
     require_shape("table", table_VC, (v, c))
     require(0 < k <= v, f"{k} candidates of {v} ids")
     require(hidden_RC.dtype == table_VC.dtype, f"hidden is {hidden_RC.dtype}, the table {table_VC.dtype}")
+    share = max(1, r)
     if bias is not None:
-        require_shape("bias", bias, (v,) if bias.ndim == 1 else (picked, v))
+        require_shape("bias", bias, (*bias.shape[:-1][:1], v))
+        if bias.ndim == 2:
+            b = len(bias)
+            require(b > 0 and r % b == 0, f"{r} rows are not those of {b} equally long sequences")
+            share = max(1, r // b)
         require(bias.dtype == torch.float32, f"bias must be float32, not {bias.dtype}")
     tiles = -(-v // _block_v(hidden_RC))
     obstacle = f"{k} candidates are more than {MOST}" if k > MOST else None
     obstacle = obstacle or (f"{v} ids are too many to join" if tiles > _MOST_TILES else None)
     if not dispatch.use_triton(backend, (hidden_RC, table_VC, bias, rows), obstacle):
-        hidden = hidden_RC if rows is None else hidden_RC[rows]
-        return ordered_candidates_reference(hidden, table_VC, bias, k)
+        at_R = torch.arange(r, device=hidden_RC.device) if rows is None else rows
+        bias_RV = bias[at_R // share] if bias is not None and bias.ndim == 2 else bias
+        return ordered_candidates_reference(hidden_RC[at_R], table_VC, bias_RV, k)
     require_rows(hidden=hidden_RC, table=table_VC, bias=bias, rows=rows)
-    return _launch(hidden_RC, table_VC, bias, rows, picked, k)
+    return _launch(hidden_RC, table_VC, bias, rows, picked, share, k)
 
 
 def _block_v(hidden: torch.Tensor) -> int:
@@ -119,6 +127,7 @@ def _launch(
     bias: torch.Tensor | None,
     rows: torch.Tensor | None,
     r: int,
+    share: int,
     k: int,
 ) -> Found:
     (v, c), device = table.shape, hidden.device
@@ -139,7 +148,7 @@ def _launch(
     strides = (hidden.stride(0), table.stride(0), bias_r)
     # Rows vary fastest: programs that read the same part of the table run together, and it comes from the L2 cache.
     grid, tiles = (-(-r // block_r), n), (best_KNR, id_KNR, sum_2NR)
-    dispatch.launch(_tile_kernel, grid, *given, *tiles, *strides, r, v, c, **meta)
+    dispatch.launch(_tile_kernel, grid, *given, *tiles, *strides, share, r, v, c, **meta)
     found = Found(ids_RK, logp_RK, entropy_R, lse_R)
     meta = {"K": k, "BLOCK_N": power_of_two(n), "num_warps": 8 if n > 1024 else 4}
     dispatch.launch(_join_kernel, (r,), *tiles, *found, r, n, **meta)
@@ -148,7 +157,7 @@ def _launch(
 
 @jit
 def _tile_kernel(
-    hidden, table, bias, rows, best_KNR, id_KNR, sum_2NR, hidden_r, table_v, bias_r, R, V, C,
+    hidden, table, bias, rows, best_KNR, id_KNR, sum_2NR, hidden_r, table_v, bias_r, share, R, V, C,
     HAS_BIAS: constexpr, HAS_ROWS: constexpr, K: constexpr,
     BLOCK_R: constexpr, BLOCK_V: constexpr, BLOCK_C: constexpr,
 ):  # fmt: skip
@@ -169,7 +178,7 @@ def _tile_kernel(
         t_CV = tl.load(at_t + start, mask=in_c[:, None] & in_v[None, :], other=0.0)
         x_RV += dot(h_RC, t_CV)
     if HAS_BIAS:
-        at_bias = bias + r.to(tl.int64)[:, None] * bias_r + v[None, :]
+        at_bias = bias + (source // share).to(tl.int64)[:, None] * bias_r + v[None, :]
         x_RV += tl.load(at_bias, mask=in_r[:, None] & in_v[None, :], other=0.0)
     x_RV = tl.where(in_v[None, :], x_RV, float("-inf"))
 

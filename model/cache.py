@@ -46,6 +46,10 @@ class KVCache:
         """Forget all but the first `length` tokens."""
         del self.tokens[length:]
 
+    def close(self) -> None:
+        """Nobody uses it any more: where rows are lent, they can be lent again."""
+        return
+
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     """Length of the longest common prefix."""
@@ -91,14 +95,32 @@ class PrefixStore:
         """Remember the first `length` tokens of a cache that is no longer in use."""
         cache.truncate(length)
         if cache.length < 8:
+            cache.close()
             return
-        self._entries = [e for e in self._entries if common_prefix(e.tokens, cache.tokens) < e.length]
+        known = [e for e in self._entries if common_prefix(e.tokens, cache.tokens) == e.length]
+        for entry in known:
+            self._entries.remove(entry)
+            if entry is not cache:
+                entry.close()
         self._entries.append(cache)
         while len(self._entries) > 1 and sum(_nbytes(e) for e in self._entries) > self._max_bytes:
-            self._entries.pop(0)
+            self.give_up()
+
+    @property
+    def remembered(self) -> int:
+        """How many prompts there are."""
+        return len(self._entries)
+
+    def give_up(self) -> bool:
+        """Forget the prompt that was used longest ago; whether there was one."""
+        if not self._entries:
+            return False
+        self._entries.pop(0).close()
+        return True
 
     def clear(self) -> None:
-        self._entries.clear()
+        while self.give_up():
+            pass
 
 
 def _nbytes(cache: KVCache) -> int:

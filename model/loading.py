@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from model.backends.interface import Backend, BackendError
 from model.backends.load import load_backend
 from model.checkpoint import EMBEDDED, GUEST_FORMAT, Decoding, ModelError, open_checkpoint
 from model.choices import Mode
@@ -44,6 +45,7 @@ def load_engine(
     tokenizer = checkpoint.tokenizer()
     tell("loading the network", 0.4)
     network = load_backend(checkpoint, backend, device, threads)
+    _warm(network, tell)
     tell("ready", 1.0)
     return DiffusionEngine(network, tokenizer, checkpoint.decoding, mode)
 
@@ -93,8 +95,17 @@ def _guest(folder: Path, backend: str, device: str, tell: Tell, mode: Mode) -> D
             f"{folder} runs in PyTorch, which is missing ({error}); install redraft[gpu]"
         ) from error
     network = load_opened(opened, device)
+    _warm(network, tell)
     tell("ready", 1.0)
     return DiffusionEngine(network, tokenizer, _budgets(config), mode, guest=guest)
+
+
+def _warm(backend: Backend, tell: Tell) -> None:
+    """Raises ModelError where it cannot run."""
+    try:
+        backend.warm(lambda share: tell("preparing the GPU", 0.6 + 0.4 * share))
+    except BackendError as error:
+        raise ModelError(str(error)) from error
 
 
 def _budgets(config: ModelConfig) -> Decoding:

@@ -1,54 +1,51 @@
 """The back end for a GPU: fused kernels over a pool of caches, replayed as CUDA graphs.
 
 A forward takes one transfer to the device (all its integers in one piece) and one small read back (the candidates);
-between them the host waits for nothing. Shapes are rounded up, so that few graphs serve all steps: one for each batch,
-block, and number of wanted rows. Long stretches of clean tokens run without a graph.
+between them the host waits for nothing. Short forwards are replayed as graphs (`model/backends/graphs.py`), long ones,
+which are those of prompts, run without.
 
 When memory runs out, what is remembered of earlier prompts is dropped and the forward tried once more; if that is not
-enough, the request fails with the reason and the process lives on. On a CPU the same code runs the kernels'
-references: that is how it is tested without a GPU.
+enough, the request fails with the reason and the process lives on. A device that has failed for good is not asked
+again. On a CPU the same code runs the kernels' references: that is how it is tested without a GPU.
 
 Shape suffixes: B batch, T new rows, R wanted rows, V vocabulary, K candidates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from inspect import ismethod
 from typing import TypeVar
+from weakref import WeakMethod
 
 import numpy as np
 import torch
 
-from kernels.head import head_candidates
+from model.backends.failures import is_lost, is_out_of_memory, loss, shortage
+from model.backends.graphs import Graphs, Shape, Step, keys_of, likely, rounded, uploaded
 from model.backends.interface import TOP_K, Backend, BackendError, Candidates, Pass
-from model.backends.network import Network, Rows
+from model.backends.network import Network
 from model.backends.pool import Pool, PooledCache
-from model.cache import KVCache
+from model.cache import KVCache, PrefixStore
 from model.tokenizer import EOS
 
 Result = TypeVar("Result")
-_LONGEST_GRAPH = 128
-"""New rows of a batch beyond which launching kernels one by one costs little beside running them."""
 _BATCH = 8
+_CHUNK = 1024
+"""Rows for which a GPU's products are bound by arithmetic: more of them in one forward save nothing."""
 _PROMPTS = 4
 """Earlier prompts that are remembered."""
 _SLACK = 256
 """Rows of a slot besides the context: canvases that are written behind it."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a graph was captured for. All rows share one bias where `is_shared`."""
-
-    batch: int
-    rows: int
-    wanted: int
-    is_shared: bool
+_BIASES = 32
+"""Arrays of what may be chosen that are kept on the device."""
 
 
 class GpuBackend(Backend):
-    """Runs a `Network`. `ends` are ids that mean `<eos>` too; `uses_graphs` None is where there is a GPU."""
+    """Runs a `Network`. `ends` are ids that mean `<eos>` too; `uses_graphs` None is where there is a GPU; `rows` are
+    those of a cache, None for a whole context and the longest region."""
 
     def __init__(
         self,
@@ -57,22 +54,26 @@ class GpuBackend(Backend):
         ends: Sequence[int] = (),
         about: str = "",
         uses_graphs: bool | None = None,
+        rows: int | None = None,
     ) -> None:
         self.config = network.config
         self.forbidden, self._ends = tuple(forbidden), np.array(ends, np.int64)
         self._network = network
         device = network.table_VC.device
         self._device, dtype = device, network.table_VC.dtype
-        size = -(-(self.config.context + self.config.region_limit + _SLACK) // 64) * 64
-        self._pool = Pool(self.config, size, dtype, device, self._forget_steps)
+        size = -(-(rows or self.config.context + self.config.region_limit + _SLACK) // 64) * 64
+        self._relievers: list[Callable[[], Callable[[], None] | None]] = []
+        self._pool = Pool(self.config, size, dtype, device, self._forget_steps, self._give_up)
         is_cuda = device.type == "cuda"
         self._uses_graphs = is_cuda if uses_graphs is None else uses_graphs
-        self._steps: dict[Shape, _Step] = {}
+        self._graphs = Graphs(network, self._pool)
         self._allowed: dict[tuple[int, ...], np.ndarray] = {}
-        self._biases: dict[int, tuple[np.ndarray, torch.Tensor]] = {}
-        self._relievers: list[Callable[[], None]] = []
+        self._biases: OrderedDict[int, tuple[np.ndarray, torch.Tensor]] = OrderedDict()
+        self._failure = ""
         self.batch = _BATCH
-        self.prompt_bytes = _PROMPTS * self._pool.slot_bytes
+        if is_cuda:
+            self.chunk = _CHUNK
+        self.prompt_bytes = min(_PROMPTS, self._pool.count - 1) * self._pool.slot_bytes
         name = torch.cuda.get_device_name(device) if is_cuda else str(device)
         self.description = (
             f"PyTorch {torch.__version__}, {name}, {about or str(dtype).removeprefix('torch.')}"
@@ -87,6 +88,13 @@ class GpuBackend(Backend):
         """Of one number of the cache, and of a weight that is not quantised."""
         return self._pool.rows_NL2GSD.itemsize
 
+    @property
+    def spare(self) -> int:
+        """Free slots, and those of remembered prompts; where no graph is lost, growing does no harm."""
+        if not self._uses_graphs:
+            return super().spare
+        return self._pool.free + sum(store.remembered for store in self._stores())
+
     def allow(self, ids: Sequence[int]) -> np.ndarray:
         """The same array for the same ids, so that sequences that may say the same share one bias on the device."""
         key = tuple(ids)
@@ -95,91 +103,137 @@ class GpuBackend(Backend):
         return self._allowed[key]
 
     def on_pressure(self, relieve: Callable[[], None]) -> None:
-        self._relievers.append(relieve)
+        """The owner of a method is not kept alive: a store ends with its engine, and so do its caches."""
+        self._relievers = [each for each in self._relievers if each() is not None]
+        self._relievers.append(WeakMethod(relieve) if ismethod(relieve) else lambda: relieve)
 
     def new_cache(self, capacity: int) -> KVCache:
         if capacity > self._pool.size:
             raise BackendError(
                 f"this request needs {capacity} rows of cache, the model's context has {self._pool.size}"
             )
-        return self._within_memory(self._pool.take)
+        return self._tried(self._pool.take)
 
     def forward(self, passes: Sequence[Pass]) -> list[Candidates]:
-        return self._within_memory(lambda: self._forward(passes))
+        return self._tried(lambda: self._forward(passes))
 
-    @torch.inference_mode()
+    def warm(self, tell: Callable[[float], None]) -> None:
+        """Compile the kernels and capture the likely graphs, which would take the first requests their time."""
+        if not self._uses_graphs:
+            return
+        shapes = likely(self.config, self._pool.size)
+        for done, shape in enumerate(shapes):
+            tell(done / (len(shapes) + 1))
+            self._tried(lambda shape=shape: self._graphs.step(shape))
+        tell(len(shapes) / (len(shapes) + 1))
+        prompt = Shape(1, self.chunk, 1, keys_of(self.chunk, self._pool.size))
+        self._tried(Step(self._network, self._pool, prompt).idle)
+        tell(1.0)
+
     def prepared(self, passes: Sequence[Pass]) -> Callable[[], None] | None:
         """For benchmarks: what replays the kernels of a forward, its inputs in place; None where it has no graph."""
-        shape = self._shape(passes)
-        step = self._step(shape)
-        step.run(_packed(passes, shape, self._pool.size), self._bias(passes, shape))
+        replay = self._tried(lambda: self._prepared(passes))
+        if replay is None:
+            return None
+
+        def on_device() -> None:
+            with self._on_device():
+                replay()
+
+        return on_device
+
+    @torch.inference_mode()
+    def _prepared(self, passes: Sequence[Pass]) -> Callable[[], None] | None:
+        step = self._step(passes)
+        step.run(_packed(passes, step.shape, self._pool.size), self._biases_of(passes))
         return step.replay
 
-    def _within_memory(self, work: Callable[[], Result]) -> Result:
-        """Once more with an empty prompt store where memory runs out; raises BackendError where that does not help."""
-        try:
-            return work()
-        except torch.OutOfMemoryError:
-            for relieve in self._relievers:
+    def _tried(self, work: Callable[[], Result]) -> Result:
+        """On the device; once more with an empty prompt store where memory runs out. Raises BackendError where that
+        does not help, or the device has failed."""
+        if self._failure:
+            raise BackendError(self._failure)
+        with self._on_device():
+            try:
+                return work()
+            except Exception as error:
+                self._judge(error)
+            # Only here: until the error is gone, its traceback holds what the forward has made.
+            self._relieve()
+            try:
+                return work()
+            except Exception as error:
+                self._judge(error)
+                raise BackendError(shortage(error)) from error
+
+    def _on_device(self) -> AbstractContextManager[object]:
+        """Streams, graphs and pinned memory are the current device's."""
+        return torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext()
+
+    def _judge(self, error: Exception) -> None:
+        """Raises it again unless memory ran out."""
+        if is_lost(error, self._device):
+            self._failure = loss(error)
+            raise BackendError(self._failure) from error
+        if not is_out_of_memory(error):
+            raise error
+
+    def _relieve(self) -> None:
+        for reliever in self._relievers:
+            if (relieve := reliever()) is not None:
                 relieve()
-            self._forget_steps()
-            if self._device.type == "cuda":
-                torch.cuda.empty_cache()
-        try:
-            return work()
-        except torch.OutOfMemoryError as error:
-            raise BackendError(
-                f"the GPU is out of memory ({str(error).splitlines()[0]}); close what else uses it, ask for less at "
-                "once, or choose a smaller model"
-            ) from error
+        self._forget_steps()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _stores(self) -> Iterator[PrefixStore]:
+        for reliever in self._relievers:
+            if isinstance(store := getattr(reliever(), "__self__", None), PrefixStore):
+                yield store
+
+    def _give_up(self) -> bool:
+        """One remembered prompt."""
+        return any(store.give_up() for store in self._stores())
 
     @torch.inference_mode()
     def _forward(self, passes: Sequence[Pass]) -> list[Candidates]:
-        shape = self._shape(passes)
-        step = self._step(shape)
-        found = step.run(_packed(passes, shape, self._pool.size), self._bias(passes, shape))
+        step = self._step(passes)
+        found = step.run(_packed(passes, step.shape, self._pool.size), self._biases_of(passes))
         for each in passes:
-            cache = each.cache
-            assert isinstance(cache, PooledCache)
-            cache.claim(each.causal)
             if len(each.keep):
-                cache.keep(each.keep)
-                cache.claim([each.canvas[i] for i in each.keep])
-        return self._candidates(passes, found.cpu().numpy())
+                assert isinstance(each.cache, PooledCache)
+                each.cache.gather(each.keep, skip=len(each.causal))
+        read = found.cpu().numpy()
+        for (
+            each
+        ) in passes:  # nothing can fail any more: a forward that is tried again begins with the same caches
+            assert isinstance(each.cache, PooledCache)
+            each.cache.claim([*each.causal, *(each.canvas[i] for i in each.keep)])
+        return self._candidates(passes, read)
 
-    def _shape(self, passes: Sequence[Pass]) -> Shape:
-        batch, rows = len(passes), max(each.rows for each in passes)
-        wanted = max(1, sum(len(each.wanted) for each in passes))
-        is_shared = all(each.allowed_V is passes[0].allowed_V for each in passes)
-        if batch * rows > _LONGEST_GRAPH or not self._uses_graphs:
-            return Shape(batch, rows, wanted, is_shared)
-        return Shape(_power(batch), _multiple(rows, 8), _power(wanted), is_shared)
+    def _step(self, passes: Sequence[Pass]) -> Step:
+        """The graph of the shape that the passes need, or their kernels one by one."""
+        shape = Shape(
+            len(passes),
+            max(each.rows for each in passes),
+            max(1, sum(len(each.wanted) for each in passes)),
+            keys_of(max(each.cache.length + each.rows for each in passes), self._pool.size),
+        )
+        captured = rounded(shape, self._pool.size) if self._uses_graphs else None
+        return Step(self._network, self._pool, shape) if captured is None else self._graphs.step(captured)
 
-    def _step(self, shape: Shape) -> _Step:
-        if not self._uses_graphs or shape.batch * shape.rows > _LONGEST_GRAPH:
-            return _Step(self._network, self._pool, shape)
-        if shape not in self._steps:
-            step = _Step(self._network, self._pool, shape)
-            step.capture()
-            self._steps[shape] = step
-        return self._steps[shape]
-
-    def _bias(self, passes: Sequence[Pass], shape: Shape) -> torch.Tensor:
-        """`[V]`, or a row for each wanted row where the sequences' differ."""
-        if shape.is_shared:
-            return self._uploaded(passes[0].allowed_V)
-        rows = [self._uploaded(each.allowed_V) for each in passes for _ in each.wanted]
-        return torch.stack(rows + [rows[0]] * (shape.wanted - len(rows)))
+    def _biases_of(self, passes: Sequence[Pass]) -> list[torch.Tensor]:
+        return [self._uploaded(each.allowed_V) for each in passes]
 
     def _uploaded(self, allowed_V: np.ndarray) -> torch.Tensor:
         """The bias on the device; a few are used again and again, and known by their array."""
-        known = self._biases.get(id(allowed_V))
-        if known is None:
-            if len(self._biases) > 16:
-                self._biases.clear()
-            known = allowed_V, torch.from_numpy(allowed_V).to(self._device)
-            self._biases[id(allowed_V)] = known  # the array is kept, so that its id stays its own
-        return known[1]
+        key = id(allowed_V)
+        if key not in self._biases:  # the array is kept, so that its id stays its own
+            self._biases[key] = allowed_V, uploaded(allowed_V, self._device)
+            if len(self._biases) > _BIASES:
+                self._biases.popitem(last=False)
+        self._biases.move_to_end(key)
+        return self._biases[key][1]
 
     def _candidates(self, passes: Sequence[Pass], found: np.ndarray) -> list[Candidates]:
         ids = found[:, :TOP_K].astype(np.int64)
@@ -195,69 +249,7 @@ class GpuBackend(Backend):
         return result
 
     def _forget_steps(self) -> None:
-        self._steps.clear()
-
-
-class _Step:
-    """The forward at one shape: its inputs at fixed addresses, and the graph that was captured over them."""
-
-    def __init__(self, network: Network, pool: Pool, shape: Shape) -> None:
-        self._network, self._pool, self._shape = network, pool, shape
-        device = network.table_VC.device
-        count = 4 * shape.batch * shape.rows + 4 * shape.batch + shape.wanted
-        self._integers = torch.full((count,), pool.size, dtype=torch.int32, device=device)
-        self._bias: torch.Tensor | None = None
-        self._host = torch.empty(0, dtype=torch.int32)
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._found = torch.empty(0)
-
-    def capture(self) -> None:
-        """Record the kernels. What the inputs hold meanwhile writes nothing into the pool: all places are beyond it."""
-        v = self._network.head_VC.shape[0]
-        size = (v,) if self._shape.is_shared else (self._shape.wanted, v)
-        self._bias = torch.zeros(size, device=self._integers.device)
-        self._host = torch.empty_like(self._integers, device="cpu", pin_memory=True)
-        idle = torch.full_like(self._integers, 0)
-        b, t = self._shape.batch, self._shape.rows
-        idle[3 * b * t : 4 * b * t] = self._pool.size
-        self._integers.copy_(idle)
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(2):  # kernels are compiled, libraries choose theirs
-                self._compute()
-        torch.cuda.current_stream().wait_stream(stream)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._found = self._compute()
-
-    @property
-    def replay(self) -> Callable[[], None] | None:
-        return None if self._graph is None else self._graph.replay
-
-    def run(self, integers: np.ndarray, bias: torch.Tensor) -> torch.Tensor:
-        """Candidates `[R, 2K + 1]`: ids, log-probabilities, entropy, on the device."""
-        if self._graph is None:
-            self._integers, self._bias = torch.from_numpy(integers).to(self._integers.device), bias
-            return self._compute()
-        assert self._bias is not None
-        # The step before has been read back, so its copy from here has ended.
-        self._host.numpy()[:] = integers
-        self._integers.copy_(self._host, non_blocking=True)
-        self._bias.copy_(bias, non_blocking=True)
-        self._graph.replay()
-        return self._found
-
-    def _compute(self) -> torch.Tensor:
-        b, t = self._shape.batch, self._shape.rows
-        grids = self._integers[: 4 * b * t].view(4, b, t)
-        counts = self._integers[4 * b * t : 4 * b * t + 4 * b].view(4, b)
-        rows = Rows(grids[0], grids[1], grids[2], grids[3], *counts)
-        hidden_BTC = self._network(rows, self._pool.rows_NL2GSD)
-        wanted_R = self._integers[4 * b * t + 4 * b :]
-        found = head_candidates(hidden_BTC.flatten(0, 1), self._network.head_VC, self._bias, wanted_R, TOP_K)
-        # Ids are below 2^24, and so exact as float32.
-        return torch.cat((found.ids_RK.float(), found.logp_RK, found.entropy_R[:, None]), dim=1)
+        self._graphs.clear()
 
 
 def _packed(passes: Sequence[Pass], shape: Shape, beyond: int) -> np.ndarray:
@@ -281,11 +273,3 @@ def _packed(passes: Sequence[Pass], shape: Shape, beyond: int) -> np.ndarray:
         wanted[at : at + len(each.wanted)] = b * shape.rows + np.asarray(each.wanted, np.int32)
         at += len(each.wanted)
     return np.concatenate((grids.ravel(), counts.ravel(), wanted))
-
-
-def _power(count: int) -> int:
-    return 1 << max(0, count - 1).bit_length()
-
-
-def _multiple(count: int, of: int) -> int:
-    return -(-count // of) * of

@@ -88,6 +88,18 @@ class Backend(ABC):
     """Rows of a prompt that are encoded at once: between two chunks a more urgent request may come first."""
     prompt_bytes: int = 64 << 20
     """How much may be remembered of earlier prompts."""
+    chunk: int = 256
+    """Rows of a prompt that are worth one forward."""
+
+    @property
+    def spare(self) -> int:
+        """How many caches can be had now without giving up more than earlier prompts: beyond it memory may have to be
+        found, which is slow or fails."""
+        return 1 << 30
+
+    def warm(self, tell: Callable[[float], None]) -> None:
+        """Prepare what the first requests need; `tell` hears the share that is done. Raises BackendError."""
+        return
 
     @abstractmethod
     def new_cache(self, capacity: int) -> KVCache:

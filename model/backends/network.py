@@ -22,7 +22,7 @@ from kernels.mlp import silu_gate
 from kernels.norm import add_rms_norm
 from kernels.rope import rotate_and_store
 from model.backends.mixture import mix
-from model.backends.products import Parts, Product, Weights, product_with
+from model.backends.products import Parts, Product, Weights, product_with, widened
 from model.config import ModelConfig
 from model.experts import Mixture
 from model.rotary import frequencies, loudness, magnitude
@@ -60,6 +60,9 @@ class _Layer:
 class Network:
     """Takes the weights of `transformer`, which must not be used afterwards; `weights` says how they are kept."""
 
+    is_wide = False
+    """Whether small weights have been widened."""
+
     def __init__(self, transformer: Transformer, weights: Weights) -> None:
         tops = {
             "table.weight": transformer.table.weight.detach(),
@@ -73,16 +76,20 @@ class Network:
         self._set(transformer.config, tops, layers)
 
     @classmethod
-    def of_tensors(cls, config: ModelConfig, tensors: Mapping[str, torch.Tensor]) -> Network:
+    def of_tensors(
+        cls, config: ModelConfig, tensors: Mapping[str, torch.Tensor], is_wide: bool = False
+    ) -> Network:
         """Of tensors as `layer_tensors` names them, behind `layers.{i}.`, and those of no layer under the names of a
-        `Transformer`. Raises KeyError for one that is missing."""
+        `Transformer`; small weights as float32 where it `is_wide`. Raises KeyError for one that is missing."""
         network = cls.__new__(cls)
         layers: list[_Layer] = []
         for i in range(config.layers):
             begin = f"layers.{i}."
             own = {name.removeprefix(begin): t for name, t in tensors.items() if name.startswith(begin)}
-            layers.append(_built(own, _mixture_of(config, own) if i >= config.dense_layers else None))
+            mixture = _mixture_of(config, own) if i >= config.dense_layers else None
+            layers.append(_built(own, mixture, is_wide))
         network._set(config, tensors, layers)
+        network.is_wide = is_wide
         return network
 
     def _set(self, config: ModelConfig, tops: Mapping[str, torch.Tensor], layers: list[_Layer]) -> None:
@@ -94,8 +101,9 @@ class Network:
         self._layers = layers
         self._frequencies_F = frequencies(config, self.table_VC.device)
 
-    def __call__(self, rows: Rows, pool_NL2GSD: torch.Tensor) -> torch.Tensor:
-        """Hidden rows `[B, T, C]`, normed; keys and values of all rows are in the pool afterwards."""
+    def __call__(self, rows: Rows, pool_NL2GSD: torch.Tensor, keys: int | None = None) -> torch.Tensor:
+        """Hidden rows `[B, T, C]`, normed; keys and values of all rows are in the pool afterwards. No sequence has more
+        than `keys` rows in its slot then (default: it may be full)."""
         config = self.config
         x_BTC = self.table_VC[rows.ids_BT]
         x_BTC = x_BTC + rows.is_canvas_BT[..., None].to(x_BTC.dtype) * self.canvas_C
@@ -105,7 +113,7 @@ class Network:
         x_BTC, h_BTC = add_rms_norm(x_BTC, None, self._layers[0].attention_norm_C, config.norm_eps)
         for i, layer in enumerate(self._layers):
             cache_k, cache_v = pool_NL2GSD[:, i, 0], pool_NL2GSD[:, i, 1]
-            mixed = self._attend(layer, h_BTC, rows, cache_k, cache_v, loud_BT)
+            mixed = self._attend(layer, h_BTC, rows, cache_k, cache_v, loud_BT, keys)
             x_BTC, h_BTC = add_rms_norm(layer.out(mixed), x_BTC, layer.mlp_norm_C, config.norm_eps)
             is_last = i + 1 == len(self._layers)
             norm = self.norm_C if is_last else self._layers[i + 1].attention_norm_C
@@ -120,6 +128,7 @@ class Network:
         cache_k: torch.Tensor,
         cache_v: torch.Tensor,
         loud_BT: torch.Tensor | None,
+        keys: int | None,
     ) -> torch.Tensor:
         c = self.config
         (b, t, _), h, g, d = h_BTC.shape, c.heads, c.kv_heads, c.head_size
@@ -143,7 +152,7 @@ class Network:
             q_BHTD = q_BHTD * loud_BT[:, None, :, None].to(q_BHTD.dtype)
         counts = rows.past_B, rows.causal_B, rows.rows_B
         out_BHTD = cached_attention(
-            q_BHTD, cache_k, cache_v, *counts, block=max(1, c.clean_block), slot_B=rows.slot_B
+            q_BHTD, cache_k, cache_v, *counts, block=max(1, c.clean_block), slot_B=rows.slot_B, keys=keys
         )
         return out_BHTD.transpose(1, 2).reshape(b, t, h * d)
 
@@ -177,11 +186,11 @@ def _taken_apart(layer: Layer, weights: Weights) -> dict[str, torch.Tensor]:
     return found | {f"{name}.{part}": t for name, parts in matrices.items() for part, t in parts.items()}
 
 
-def _built(tensors: Mapping[str, torch.Tensor], mixture: Mixture | None) -> _Layer:
+def _built(tensors: Mapping[str, torch.Tensor], mixture: Mixture | None, is_wide: bool = False) -> _Layer:
     def product(name: str) -> Product:
         begin = f"{name}."
         parts: Parts = {n.removeprefix(begin): t for n, t in tensors.items() if n.startswith(begin)}
-        return product_with(parts)
+        return product_with(widened(parts) if is_wide else parts)
 
     return _Layer(
         tensors["attention_norm.weight"],

@@ -12,10 +12,14 @@ KINDS = ("plain", "int8", "fp8", "int4")
 _BF16 = 2
 _GROUP = 128
 """Inputs that share a scale of four bits."""
-_SLOTS = 4
-"""Caches that the pool of the fused network begins with (`model/backends/pool.py`), and the rows of each besides the
-context and the longest region (`model/backends/gpu.py`)."""
+_SLOTS = 2
+"""Caches that the pool of the fused network begins with at least (`model/backends/pool.py`)."""
 _SLACK = 256
+"""Rows of a cache besides the context and the longest region (`model/backends/gpu.py`)."""
+AROUND = 1024 + 256 + 2 * 256
+"""Tokens around a hole or a region at most: the budgets of `model/loading.py`."""
+_WORDS = 512
+"""Of an instruction, a template, and the words around a reply's code; and canvases behind the answer."""
 _KEPT = 128 << 20
 
 
@@ -67,8 +71,14 @@ def _matrix_bytes(outputs: int, inputs: int, kind: str) -> int:
 
 def cache_bytes(config: ModelConfig, number: int = _BF16) -> int:
     """Of keys and values, as the fused network takes them when it is loaded."""
-    rows = -(-(config.context + config.region_limit + _SLACK) // 64) * 64
-    return _SLOTS * rows * config.numbers_per_token * number
+    return _SLOTS * slot_rows(config) * config.numbers_per_token * number
+
+
+def slot_rows(config: ModelConfig) -> int:
+    """Rows of cache that a request of an editor can need, of which a long context would make a multiple: the region is
+    in the prompt, and once more, with room to grow, in the answer."""
+    whole = config.context + config.region_limit + _SLACK
+    return -(-min(whole, AROUND + 2 * config.region_limit + _WORDS) // 64) * 64
 
 
 def largest_step(config: ModelConfig) -> int:

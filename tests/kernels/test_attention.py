@@ -8,7 +8,8 @@ import math
 import pytest
 import torch
 
-from kernels.attention import cached_attention, canvas_attention_reference, visible
+from kernels import attention, dispatch
+from kernels.attention import _splits, cached_attention, canvas_attention_reference, visible
 
 TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 2e-2, torch.float16: 3e-3}
 SHAPES = [
@@ -76,6 +77,65 @@ def test_splits_change_nothing_but_rounding(device, launches) -> None:
             cached_attention(*given, splits=splits, backend="triton"), one, atol=1e-6, rtol=1e-5
         )
     assert launches[-1] == "_join_kernel"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("splits", [1, 4, 16, 64, None])
+@pytest.mark.parametrize("window", [None, 9])
+def test_keys_that_the_host_rules_out_change_nothing(device, launches, splits, window) -> None:
+    """Most of the splits have no keys; what they leave unwritten is NaN, and so is the cache behind `keys`."""
+    given = inputs(
+        (4, 2, 32, 8, 600, None, None, [(50, 3, 8), (110, 0, 8), (0, 0, 0)]), torch.float32, device
+    )
+    options = {"splits": splits, "window": window}
+    found = cached_attention(*given, **options, keys=128, backend="triton")
+    assert launches[0] == "_attend_kernel"
+    wanted = cached_attention(*given, window=window, backend="reference")
+    torch.testing.assert_close(found, wanted, atol=2e-5, rtol=2e-5)
+    assert torch.equal(
+        found, cached_attention(*given, **{**options, "splits": splits or 1}, backend="triton")
+    )
+    assert torch.equal(cached_attention(*given, window=window, keys=128, backend="reference"), wanted)
+
+
+@pytest.mark.gpu
+def test_splits_without_keys_leave_their_sums_alone(device, monkeypatch) -> None:
+    given = inputs((4, 2, 32, 8, 600, None, None, [(50, 3, 8)]), torch.float32, device)
+    left: list[tuple[torch.Tensor, torch.Tensor]] = []
+    launch = dispatch.launch
+
+    def look(kernel, grid, *arguments, **meta) -> None:
+        launch(kernel, grid, *arguments, **meta)
+        if kernel.__name__ == "_attend_kernel":
+            left.append((arguments[3].clone(), arguments[4].clone()))
+
+    monkeypatch.setattr(dispatch, "launch", look)
+    cached_attention(*given, splits=8, keys=128, backend="triton")
+    [(part_PBHTD, lse_PBHT)] = left
+    # 58 keys are two blocks of 32.
+    assert torch.isfinite(part_PBHTD[:2]).all()
+    assert part_PBHTD[2:].isnan().all()
+    assert (lse_PBHT[2:] == -math.inf).all()
+
+
+def test_splits_follow_the_keys_and_not_the_cache(monkeypatch) -> None:
+    monkeypatch.setattr(dispatch, "processors", lambda _: 132)
+    q, k = (
+        torch.zeros(1, 32, 32, 128, dtype=torch.bfloat16),
+        torch.zeros(1, 8, 9472, 128, dtype=torch.bfloat16),
+    )
+    assert [_splits(q, k, keys) for keys in (1, 512, 1024, 4096, 9472)] == [1, 2, 4, 16, 32]
+    assert _splits(q.expand(8, -1, -1, -1), k, 9472) == 4, "a batch fills the GPU by itself"
+
+
+@pytest.mark.gpu
+def test_what_the_host_knows_decides_the_splits(device, monkeypatch) -> None:
+    given = inputs((4, 2, 32, 8, 90, None, None, [(50, 3, 8)]), torch.float32, device)
+    told: list[int] = []
+    monkeypatch.setattr(attention, "_splits", lambda q, k, keys: told.append(keys) or 1)
+    for keys in (64, 1000, None):
+        cached_attention(*given, keys=keys, backend="triton")
+    assert told == [64, 90, 90]
 
 
 @pytest.mark.gpu

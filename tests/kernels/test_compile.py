@@ -29,6 +29,7 @@ OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
     "attention": lambda dtype: attention(dtype, heads=32, groups=8, d=128, t=32),
     "attention-window": lambda dtype: attention(dtype, heads=7, groups=1, d=96, t=1, window=5),
     "attention-slots": lambda dtype: attention(dtype, heads=32, groups=8, d=128, t=64, block=32, slots=True),
+    "attention-long": lambda dtype: attention(dtype, heads=32, groups=8, d=128, t=32, s=16_384, batch=1),
     "head": lambda dtype: head_candidates(
         torch.zeros(32, 4096, dtype=dtype), torch.zeros(20_000, 4096, dtype=dtype), k=1
     ),
@@ -56,6 +57,9 @@ OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
     "gemm-int4": lambda dtype: int4_linear(
         torch.zeros(32, 4096, dtype=dtype), quantize_int4(torch.zeros(999, 4096))
     ),
+    "gemm-int4-many-rows": lambda dtype: int4_linear(
+        torch.zeros(257, 200, dtype=dtype), quantize_int4(torch.zeros(99, 200))
+    ),
     "gemm-int4-small-groups": lambda dtype: int4_linear(
         torch.zeros(3, 200, dtype=dtype), quantize_int4(torch.zeros(99, 200), 32, symmetric=True)
     ),
@@ -80,9 +84,11 @@ def attention(
     window: int | None = None,
     block: int = 1,
     slots: bool = False,
+    s: int = 2048,
+    batch: int = 2,
 ) -> None:
-    q, (k, v) = torch.zeros(2, heads, t, d, dtype=dtype), torch.zeros(2, 2, groups, 2048, d, dtype=dtype)
-    counts = [torch.zeros(2, dtype=torch.int32)] * 3
+    q, (k, v) = torch.zeros(batch, heads, t, d, dtype=dtype), torch.zeros(2, batch, groups, s, d, dtype=dtype)
+    counts = [torch.zeros(batch, dtype=torch.int32)] * 3
     slot = counts[0] if slots else None
     cached_attention(q, k, v, *counts, window=window, block=block, slot_B=slot)
 

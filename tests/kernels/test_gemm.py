@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kernels.gemm import fp8_linear, int4_linear, int8_linear, linear
+from kernels.gemm import MANY_ROWS, fp8_linear, int4_linear, int8_linear, linear
 from kernels.pack import dequantize_int4, quantize_fp8, quantize_int4
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 2e-3}
@@ -46,6 +46,21 @@ def test_the_kernel_is_the_reference(device, launches, kind: str, shape, dtype: 
     assert found.dtype == dtype
     wanted = product(x.double(), *weight, backend="reference")
     torch.testing.assert_close(found.double(), wanted, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("kind", FORMATS)
+def test_many_rows_are_multiplied_by_the_library(device, launches, kind: str, dtype: torch.dtype) -> None:
+    product, x, weight = inputs(kind, (2, MANY_ROWS), 300, 70, dtype, device)
+    found = product(x, *weight, backend="triton")
+    assert launches == (["_widen_int4_kernel"] if "int4" in kind else [])
+    assert found.dtype == dtype
+    wanted = product(x.double(), *weight, backend="reference")
+    torch.testing.assert_close(found.double(), wanted, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
+    launches.clear()
+    product(x[0], *weight, backend="triton")
+    assert "linear_kernel" in launches[0], "no more than these the kernels multiply"
 
 
 @pytest.mark.gpu

@@ -32,7 +32,7 @@ def inputs(shape, dtype: torch.dtype, device: torch.device):
     bias = None
     if kind:
         never = -1e30 if kind == "ids" else -math.inf
-        bias = torch.zeros((v,) if kind == "ids" else (picked or r, v))
+        bias = torch.zeros((v,) if kind == "ids" else (r, v))
         bias.masked_fill_(torch.rand(bias.shape) < (0.9 if kind == "few" else 0.4), never)
         bias[..., -1], bias[..., :128] = 0, never  # a tile where all is forbidden
         bias = bias.to(device)
@@ -88,6 +88,19 @@ def test_a_row_that_is_sure(device, backend) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("backend", ["triton", "reference"])
+def test_rows_of_a_sequence_share_its_bias(device, backend) -> None:
+    hidden, table = torch.randn(12, 16, device=device), torch.randn(140, 16, device=device)
+    bias = torch.where(torch.rand(3, 140, device=device) < 0.5, -1e30, 0.0)
+    rows = torch.tensor([11, 0, 3, 4, 7, 8], device=device)
+    found = head_candidates(hidden, table, bias, rows, k=3, backend=backend)
+    for i, row in enumerate(rows.tolist()):
+        alone = head_candidates(hidden[row : row + 1], table, bias[row // 4], k=3, backend="reference")
+        assert torch.equal(found.ids_RK[i], alone.ids_RK[0])
+        torch.testing.assert_close(found.logp_RK[i], alone.logp_RK[0], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.gpu
 def test_no_rows(device) -> None:
     given = torch.zeros(0, 8, device=device), torch.zeros(9, 8, device=device)
     found = head_candidates(*given, backend="triton")
@@ -114,7 +127,8 @@ def test_it_agrees_with_the_unordered_reference(device, backend) -> None:
         (torch.zeros(9, 7), None, r"table has shape \(9, 7\), expected \(9, 8\)"),
         (torch.zeros(0, 8), None, "8 candidates of 0 ids"),
         (torch.zeros(9, 8).half(), None, "hidden is torch.float32, the table torch.float16"),
-        (torch.zeros(9, 8), torch.zeros(3, 9), r"bias has shape \(3, 9\), expected \(2, 9\)"),
+        (torch.zeros(9, 8), torch.zeros(3, 9), "2 rows are not those of 3 equally long sequences"),
+        (torch.zeros(9, 8), torch.zeros(2, 8), r"bias has shape \(2, 8\), expected \(2, 9\)"),
         (torch.zeros(9, 8), torch.zeros(9).double(), "bias must be float32"),
     ],
     ids=str,

@@ -21,7 +21,7 @@ from model.families.foreign import ForeignCheckpoint, open_foreign
 from model.families.load import load_converted, load_network
 from model.families.loss import measure
 from model.families.sizes import KINDS as SIZED
-from model.families.sizes import weight_bytes
+from model.families.sizes import cache_bytes, weight_bytes
 from model.loading import is_converted, is_foreign, load_engine
 from model.request import Complete, Document, Request
 from model.tokenizer import FIRST_TEXT_ID, MASK
@@ -81,6 +81,43 @@ def test_candidates_are_near_the_unquantised_ones(kind: Kind, plain_tokenizer: P
     [exact] = said(at_loading(checkpoint, "plain"))
     error = np.abs(found.confidence - exact.confidence).mean()
     assert error <= {"plain": 0.0, "int8": 0.02, "fp8": 0.06, "int4": 0.2}[kind]
+
+
+@pytest.mark.parametrize("kind", ["int8", "fp8", "int4"])
+def test_without_kernels_small_weights_are_widened_once(
+    kind: Kind, plain_tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = next(case for case in ALL if case.name.startswith("sdar"))
+    convert(published(case, plain_tokenizer, tmp_path / "model"), tmp_path / "small", kind)
+    guest = open_converted(tmp_path / "small")
+    once = load_converted(guest, "cpu")
+    assert once.description.endswith(f"cpu, {kind} weights, widened to 32 bits")
+    [found] = said(once)
+    needed = weight_bytes(guest.config, kind, 4) + cache_bytes(guest.config, 4)
+    monkeypatch.setattr("model.families.load.free_bytes", lambda _: needed)
+    anew = load_converted(guest, "cpu")
+    assert anew.description.endswith(f"cpu, {kind} weights, widened anew for every product, which is slow")
+    [wanted] = said(anew)
+    np.testing.assert_array_equal(found.ids_RK, wanted.ids_RK)
+    np.testing.assert_array_equal(found.logp_RK, wanted.logp_RK)
+    monkeypatch.setattr("kernels.gemm.scaled_linear_reference", lambda *_: pytest.fail("widened again"))
+    monkeypatch.setattr("kernels.gemm.int4_linear_reference", lambda *_: pytest.fail("widened again"))
+    said(once)
+
+
+def test_fp8_without_hardware_for_it_is_refused(
+    plain_tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = next(case for case in ALL if case.name.startswith("sdar"))
+    checkpoint = published(case, plain_tokenizer, tmp_path / "model")
+    monkeypatch.setattr("model.families.load.fp8_obstacle", lambda _: "the GPU has no FP8")
+    for kind in ("fp8", "int8"):
+        convert(checkpoint, tmp_path / kind, kind)
+    with pytest.raises(
+        ModelError, match=r"fp8 weights, and the GPU has no FP8 .*; use int8: convert it with"
+    ):
+        load_converted(open_converted(tmp_path / "fp8"), "cpu")
+    load_converted(open_converted(tmp_path / "int8"), "cpu")
 
 
 def test_the_engine_needs_nothing_of_the_foreign_folder(plain_tokenizer: Path, tmp_path: Path) -> None:
