@@ -14,6 +14,7 @@ from model.eval.heldout import score
 from model.request import Cost, Proposal, Request
 from model.train.corpus import SourceFile
 from model.train.slips import SLIPS
+from tests.library import library_files
 
 ROOT = Path(__file__).parents[3]
 KINDS = {
@@ -26,8 +27,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, list[cases.Case]]:
-    paths = [p for p in sorted((ROOT / "model").glob("*.py")) if p.stat().st_size > 500]
-    files = [SourceFile("model", p.name, p.read_text("utf-8")) for p in paths]
+    files = [SourceFile("library", p.name, p.read_text("utf-8")) for p in library_files()]
     return {name: draw(files, 12, seed=3) for name, draw in KINDS.items()}
 
 
