@@ -48,8 +48,9 @@ def diffusion_gemma(device: torch.device, cache: int, tokens: int, is_small: boo
     from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
     from transformers.models.diffusion_gemma import DiffusionGemmaTextConfig
 
+    canvas, steps = 32 if is_small else 256, 2 if is_small else _STEPS
     text = DiffusionGemmaTextConfig(**(_SMALL if is_small else _26B))
-    config = DiffusionGemmaConfig(text_config=text, canvas_length=32 if is_small else 256)
+    config = DiffusionGemmaConfig(text_config=text, canvas_length=canvas)
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16 if device.type == "cuda" else torch.float32)
     try:
@@ -57,20 +58,24 @@ def diffusion_gemma(device: torch.device, cache: int, tokens: int, is_small: boo
             model: Any = DiffusionGemmaForBlockDiffusion(config).eval()
     finally:
         torch.set_default_dtype(before)
-    canvas, steps = config.canvas_length, 2 if is_small else _STEPS
     tokens = -(-tokens // canvas) * canvas
     prompt = torch.arange(cache, device=device)[None] % 50 + 30
     settings = model.generation_config
     settings.max_denoising_steps, settings.stability_threshold = steps, steps + 1
-    settings.eos_token_id = [config.text_config.vocab_size - 1]
-    seconds = 0.0
-    for _ in range(2):
-        began = time.perf_counter()
-        made = model.generate(prompt, max_new_tokens=tokens, max_length=None, cache_implementation="dynamic")
+    settings.eos_token_id = [text.vocab_size - 1]
+
+    def generated() -> int:
+        made: Any = model.generate(
+            prompt, max_new_tokens=tokens, max_length=None, cache_implementation="dynamic"
+        )
         wait(device)
-        seconds = time.perf_counter() - began
-    tokens = int(getattr(made, "sequences", made).shape[1]) - cache  # an end may come by chance
-    forwards = -(-tokens // canvas) * steps
+        return int(getattr(made, "sequences", made).shape[1]) - cache  # an end may come by chance
+
+    generated()
+    began = time.perf_counter()
+    made = generated()
+    seconds = time.perf_counter() - began
+    forwards = -(-made // canvas) * steps
     name, shape = f"transformers, DiffusionGemma, {steps} steps", "nano" if is_small else "26b-a4b"
-    made = f"{canvas} in {steps} steps", tokens / forwards, tokens, forwards, seconds
-    return TraceFigures(name, shape, "plain", 1, cache, canvas, *made)
+    done = f"{canvas} in {steps} steps", made / forwards, made, forwards, seconds
+    return TraceFigures(name, shape, "plain", 1, cache, canvas, *done)

@@ -14,9 +14,9 @@ import gc
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
-from itertools import product
 from pathlib import Path
 
 import torch
@@ -51,6 +51,12 @@ def main(argv: Sequence[str]) -> int:
     except ValueError as error:
         print(f"redraft bench gpu: {error}", file=sys.stderr)
         return 2
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():  # whose clock is read
+        _measure(device, arguments)
+    return 0
+
+
+def _measure(device: torch.device, arguments: argparse.Namespace) -> None:
     machine = measure_machine(device)
     _say(arguments.json, "machine", machine)
     for name in arguments.shape:
@@ -62,7 +68,6 @@ def main(argv: Sequence[str]) -> int:
         )
         for figures in _peer(gemma):
             _say(arguments.json, "trace", figures)
-    return 0
 
 
 def _gpu() -> torch.device | None:
@@ -86,8 +91,10 @@ def _shape(
         yield from measure_forwards(
             backend, kind, machine, arguments.batches, arguments.blocks, arguments.caches, arguments.count
         )
-        for commits, batch in product(traces, arguments.batches):
-            yield ours(backend, kind, batch, cache, commits, -(-tokens // commits.size) * commits.size)
+        for commits in traces:
+            whole = -(-tokens // commits.size) * commits.size
+            for batch in arguments.batches:
+                yield ours(backend, kind, batch, cache, commits, whole)
         del backend
         _free(device)
     if not arguments.peers:
