@@ -16,6 +16,7 @@ from model.config import ModelConfig
 from model.engine import DiffusionEngine
 from model.gemma.engine import GemmaEngine
 from model.guest import Guest
+from model.shelf import find
 
 Tell = Callable[[str, float], None]
 GUESTS = Decoding(fill_limit=64, prefix=1024, suffix=256, sections=256)
@@ -134,10 +135,11 @@ def _run_by_transformers(folder: Path, device: str, tell: Tell, mode: Mode) -> G
 
 
 def load_stepped(
-    model: str | None = None, backend: str = "auto", mode: Mode = "diffusion"
+    model: str | None = None, backend: str = "auto", mode: Mode = "diffusion", device: str = "auto"
 ) -> DiffusionEngine:
-    """As `load_engine`, for what looks at how our own loop decodes; raises ModelError where another one does."""
-    engine = load_engine(model, backend, mode=mode)
+    """As `load_engine`, by a name too, for what looks at how our own loop decodes; raises ModelError where another one
+    does."""
+    engine = load_engine(str(find(model)) if model else None, backend, device, mode=mode)
     if not isinstance(engine, DiffusionEngine):
         raise ModelError(
             f"{model} decodes by a loop of its own, of which this can measure nothing; choose another"

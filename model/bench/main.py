@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         "keystrokes, typing (six minutes at a person's speed), peers (other engines beside ours), cpu for all of "
         "them, or gpu with options of its own; without any server and requests",
     )
-    parser.add_argument("--model", help="checkpoint folder (default: the embedded model)")
+    parser.add_argument("--model", help="a model's folder or name (default: the embedded model)")
     parser.add_argument("--backend", default="auto", help="auto, onnx or torch")
     parser.add_argument("--count", type=_count, default=40, help="requests of each kind")
     parser.add_argument("--keys", type=_count, help="keys of each typing session (default: all)")

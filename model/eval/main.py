@@ -17,15 +17,13 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.backends.load import load_backend
-from model.checkpoint import EMBEDDED, open_checkpoint
 from model.choices import described
 from model.engine import DiffusionEngine, ModelError
 from model.eval import benchmark, corpus, sandbox
 from model.eval.benchmark import Result
-from model.eval.choices import Loaded
 from model.eval.problems import FORMATS, Problems, read
 from model.eval.report import Report, write_answers, write_json
+from model.loading import load_stepped
 
 if TYPE_CHECKING:
     from model.train.corpus import SourceFile
@@ -62,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, required=True,
         help="a JSONL file with the benchmark's own fields; else a folder made by `redraft train corpus`",
     )  # fmt: skip
-    parser.add_argument("--model", help="checkpoint folder (default: the embedded model)")
+    parser.add_argument("--model", help="a model's folder or name (default: the embedded model)")
     parser.add_argument("--backend", default="auto", help="auto, onnx or torch")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--limit", type=int, help=f"problems at most (corpus: cases a task, {_CASES})")
@@ -92,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 def _evaluate(arguments: argparse.Namespace) -> int:
     loaded = load(arguments.model, arguments.backend, arguments.device)
     has_edits = arguments.task in ("repair", "edit")
-    engine = loaded.engine(arguments.policy, has_edits)  # a wrong policy is told before anything runs
+    engine = loaded.styled(arguments.policy, has_edits)  # a wrong policy is told before anything runs
     if arguments.task == "confidence":
         return _confidence(arguments, engine)
     if arguments.pareto:
@@ -142,11 +140,9 @@ def _confidence(arguments: argparse.Namespace, engine: DiffusionEngine) -> int:
     return 0
 
 
-def load(folder: str | None, backend: str, device: str) -> Loaded:
-    """A checkpoint on a back end; raises ModelError."""
-    checkpoint = open_checkpoint(Path(folder).expanduser() if folder else EMBEDDED)
-    network = load_backend(checkpoint, backend, device, None)
-    return Loaded(network, checkpoint.tokenizer(), checkpoint.decoding)
+def load(model: str | None, backend: str, device: str) -> DiffusionEngine:
+    """A model by name or folder, from which engines of any policy are made (`styled`); raises ModelError."""
+    return load_stepped(model, backend, device=device)
 
 
 def _measurement(arguments: argparse.Namespace, holes_only: bool = False) -> Measurement:

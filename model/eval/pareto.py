@@ -14,7 +14,6 @@ from pathlib import Path
 from model.choices import MODES
 from model.engine import DiffusionEngine
 from model.eval.benchmark import Result, scores
-from model.eval.choices import Loaded
 from model.eval.metrics import Metric
 
 FILLS = {
@@ -50,25 +49,34 @@ class Point:
 
 
 def sweep(
-    model: Loaded,
-    twin: Loaded | None,
+    model: DiffusionEngine,
+    twin: DiffusionEngine | None,
     results: Callable[[DiffusionEngine], list[Result]],
     has_edits: bool,
     seed: int,
 ) -> list[Point]:
-    """Every policy of `model`, and `twin` autoregressively; raises ValueError where all declined everything."""
+    """Every policy that `model` takes, and `twin` autoregressively; raises ValueError where all declined everything."""
     series = {**(EDITS if has_edits else FILLS), **{mode: (mode,) for mode in MODES}}
     wanted = [(name, policy, model) for name, policies in series.items() for policy in policies]
     if twin is not None:
         wanted.append((TWIN, "autoregressive", twin))
     points = [
-        _point(name, policy, results(loaded.engine(policy, has_edits)), seed)
+        _point(name, policy, results(engine), seed)
         for name, policy, loaded in wanted
+        if (engine := _styled(loaded, policy, has_edits)) is not None
     ]
     found = [point for point in points if point is not None]
     if not found:
         raise ValueError("no policy got the model to answer: every request was declined")
     return _with_front(found)
+
+
+def _styled(engine: DiffusionEngine, policy: str, has_edits: bool) -> DiffusionEngine | None:
+    """None where the model's family cannot decode so."""
+    try:
+        return engine.styled(policy, has_edits)
+    except ValueError:
+        return None
 
 
 def _point(series: str, policy: str, results: Sequence[Result], seed: int) -> Point | None:

@@ -150,9 +150,9 @@ def test_every_policy_makes_an_engine_and_a_wrong_one_says_which_there_are():
     ]
     for policy in [*fills, *MODES]:
         assert policy.partition(":")[0] in described()
-        loaded.engine(policy)
+        loaded.styled(policy, edits=False)
     for policy in ("default", "threshold:0.9", "token-editing:0.5,0.9", *MODES):
-        loaded.engine(policy, edits=True)
+        loaded.styled(policy, edits=True)
     wrong = (
         "",
         "treshold:0.9",
@@ -165,9 +165,9 @@ def test_every_policy_makes_an_engine_and_a_wrong_one_says_which_there_are():
     )
     for policy in wrong:
         with pytest.raises(ValueError, match=r"valid are default, fixed:8|policy .*: "):
-            loaded.engine(policy)
+            loaded.styled(policy, edits=False)
     with pytest.raises(ValueError, match="does not change existing code"):
-        loaded.engine("fixed:8", edits=True)
+        loaded.styled("fixed:8", edits=True)
 
 
 @pytest.mark.parametrize("task", DATA)
