@@ -18,7 +18,7 @@ from lsp_server.diffs import unified
 from model.editing.edit import Edit, apply
 from model.editing.source import LineIndex
 from model.editing.syntax import language_of, try_parse
-from model.request import Document, Proposal, Request, Task
+from model.request import Document, Engine, Proposal, Request, Task
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -28,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--write", action="store_true", help="change the file instead of showing a diff")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--deadline", type=seconds, default=120.0, help="seconds to work (%(default)s)")
+    parser.add_argument(
+        "--policy",
+        default="",
+        metavar="NAME",
+        help="how to decode, such as threshold:0.9; a wrong one lists them (default: the model's own way)",
+    )
     add_engine_arguments(parser)
 
 
@@ -42,7 +48,8 @@ def run(arguments: argparse.Namespace, make_task: Callable[[LineIndex], Task]) -
         check_writable(arguments.file)
     language = language_of(str(arguments.file))
     document = Document(text, language, str(arguments.file), try_parse(text, language))
-    proposal = load(arguments).propose(Request(document, task), time.monotonic() + arguments.deadline)
+    request = Request(document, task, policy=arguments.policy)
+    proposal = _proposed(load(arguments), request, time.monotonic() + arguments.deadline)
     after = apply(proposal.edits, text)
     written = arguments.write and after != text
     if written:
@@ -52,6 +59,16 @@ def run(arguments: argparse.Namespace, make_task: Callable[[LineIndex], Task]) -
     else:
         show(arguments.file, text, after, proposal, written=written)
     return 0 if proposal.status in ("offered", "unchanged") else 1
+
+
+def _proposed(engine: Engine, request: Request, deadline: float) -> Proposal:
+    """Raises UsageError for a policy that there is not, or that the model does not take."""
+    try:
+        return engine.propose(request, deadline)
+    except ValueError as error:
+        if not request.policy:
+            raise
+        raise UsageError(str(error)) from error
 
 
 def seconds(text: str) -> float:

@@ -181,3 +181,17 @@ def test_reports_for_programs(capsys):
     model = json.loads(capsys.readouterr().out)
     assert model["files"]["config.json"] > 0
     assert "Use super() without arguments" in model["refactorings"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [("best", "unknown policy 'best'; valid are"), ("threshold:0.9+dual", "full attention")],
+)
+def test_a_policy_that_there_is_not_is_refused(file, capsys, policy, why):
+    assert main(["complete", str(file), "--at", "2:5", "--policy", policy]) == 1
+    assert why in capsys.readouterr().err
+
+
+def test_a_policy_decodes(file, capsys):
+    assert main(["fix", str(file), "--at", "1", "--policy", "autoregressive", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "offered"
