@@ -25,7 +25,8 @@ from model.tokenizer import MASK
 
 @dataclass(frozen=True)
 class Machine:
-    """What the device does at most, as measured: bytes per second read and written, operations per second."""
+    """What the device does at most, as measured: bytes per second (the better of copying and of summing up, since a
+    forward mostly reads), operations per second."""
 
     device: str
     torch: str
@@ -58,11 +59,13 @@ def measure_machine(device: torch.device) -> Machine:
     source = torch.empty(2**30 if gpu else 2**22, dtype=torch.int8, device=device).fill_(1)
     target = torch.empty_like(source)
     copy_ms = median_ms(lambda: target.copy_(source), device)
+    numbers = source.view(torch.float32)
+    sum_ms = median_ms(lambda: numbers.sum(), device)
     size = 8192 if gpu else 256
     matrix = torch.randn(size, size, device=device, dtype=torch.bfloat16 if gpu else torch.float32)
     product_ms = median_ms(lambda: matrix @ matrix, device)
     name = torch.cuda.get_device_name(device) if gpu else "CPU"
-    bandwidth = 2 * source.numel() / copy_ms * 1e3
+    bandwidth = max(2 * source.numel() / copy_ms, source.numel() / sum_ms) * 1e3
     return Machine(name, torch.__version__, bandwidth, 2 * size**3 / product_ms * 1e3)
 
 
