@@ -87,3 +87,16 @@ class Job:
 def _set(future: Future[Proposal], proposal: Proposal) -> None:
     with suppress(InvalidStateError):  # stopped or cancelled in the same moment: the first answer counts
         future.set_result(proposal)
+
+
+def next_step(jobs: Sequence[Job], most: int) -> list[Job]:
+    """The most urgent job, the oldest among equals, and at most `most - 1` that may be stepped with it.
+
+    One that has not begun joins only its equals, one at each step: reading its file delays those at work. What is
+    prepared before anyone asks joins nothing more urgent."""
+    head, *others = sorted(jobs, key=lambda job: (job.priority, job.number))
+    new = next((job for job in others if job.run is None and job.priority == head.priority), None)
+    ahead = head.priority == Priority.AHEAD
+    begun = (job.run is not None and (ahead or job.priority < Priority.AHEAD) for job in others)
+    mates = [job for job, has_begun in zip(others, begun, strict=True) if has_begun or job is new]
+    return [head, *mates][:most]

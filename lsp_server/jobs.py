@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from itertools import count
 
-from lsp_server.job import Job, NotReadyError, Priority, WorkerStatus
+from lsp_server.job import Job, NotReadyError, Priority, WorkerStatus, next_step
 from lsp_server.settings import EngineOptions
-from model.request import Engine, Proposal, Run
+from model.request import Engine, Outcome, Proposal, Run
 
 logger = logging.getLogger(__name__)
 
@@ -159,10 +159,9 @@ class Worker:
         return self._engine is not None and bool(self._jobs)
 
     def _pick(self) -> list[Job]:
-        """The most urgent jobs, the oldest among equals: as many as the engine takes. Called with the lock held."""
+        """What to step next. Called with the lock held."""
         assert self._engine is not None
-        order = sorted(self._jobs, key=lambda job: (job.priority, job.number))
-        self._current = order[: self._engine.batch]
+        self._current = next_step(self._jobs, self._engine.batch)
         return self._current
 
     def _advance(self, jobs: Sequence[Job]) -> None:
@@ -183,17 +182,21 @@ class Worker:
             self._set_status(WorkerStatus("ready", self._engine.description if self._engine else "", 1.0))
 
     def _step(self, jobs: Sequence[Job]) -> list[bool]:
-        """Work on the jobs for one forward; whether each has been answered. A step that fails fails all of its jobs."""
+        """One forward for the first job and those that fit into it; whether each has been answered. Of those that
+        have not begun the first does so before it, the others when its outcome is told."""
+        head = jobs[0]
+        ready = [job for job in jobs if job.run is not None or (job is head and self._begin(job))]
+        outcomes = dict(zip(map(id, ready), self._outcomes(ready), strict=True))
+        done = {id(job): self._take(job, outcomes[id(job)]) for job in ready}
+        return [done[id(job)] if id(job) in done else not self._begin(job) for job in jobs]
+
+    def _outcomes(self, jobs: Sequence[Job]) -> Sequence[Outcome]:
         assert self._engine is not None
-        begun = [job for job in jobs if self._begin(job)]
-        runs = [job.run for job in begun if job.run is not None]
+        runs = [job.run for job in jobs if job.run is not None]
         try:
-            more = dict(zip(map(id, begun), self._engine.step(runs) if runs else [], strict=True))
+            return self._engine.step(runs) if runs else []
         except Exception as error:
-            for job in begun:
-                job.fail(error)
-            return [True] * len(jobs)
-        return [id(job) not in more or self._take(job, more[id(job)]) for job in jobs]
+            return [error for _ in runs]
 
     def _begin(self, job: Job) -> bool:
         """Whether there is a run to be stepped; else the job has been answered."""
@@ -212,30 +215,37 @@ class Worker:
             job.fail(error)
         return job.run is not None
 
-    def _take(self, job: Job, more: bool) -> bool:
+    def _take(self, job: Job, outcome: Outcome) -> bool:
         """What a step came to; True when the job has been answered."""
         try:
-            return self._taken(job, more)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return self._taken(job, outcome)
         except Exception as error:
             job.fail(error)
             return True
 
-    def _taken(self, job: Job, more: bool) -> bool:
+    def _taken(self, job: Job, more: bool | None) -> bool:
         assert job.run is not None
-        job.steps += 1
+        job.steps += more is not None
         if job.stopped:
             return True
-        if job.on_progress is not None:
-            job.on_progress(job.run.progress)
-        if job.on_frames is not None and (frames := job.run.frames()):
-            job.on_frames(frames, job.run.cost())
-        if more and not job.overdue:
+        if more is not None:
+            self._tell(job, job.run)
+        goes_on = more is not False
+        if goes_on and not job.overdue:
             return False
-        if more and job.goes_on:
+        if goes_on and job.goes_on:
             job.answer(job.run.proposal())
             return False
         job.finish(job.run.proposal())
         return True
+
+    def _tell(self, job: Job, run: Run) -> None:
+        if job.on_progress is not None:
+            job.on_progress(run.progress)
+        if job.on_frames is not None and (frames := run.frames()):
+            job.on_frames(frames, run.cost())
 
     def _load_engine(self, options: EngineOptions) -> None:
         """Replace the engine. Running jobs begin anew with it; if it cannot be loaded, all jobs fail with

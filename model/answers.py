@@ -13,9 +13,11 @@ from typing import Protocol
 
 from model.canvas import Canvas
 from model.decoders import Enough, Inspect
+from model.editing.depth import at_depth_of
 from model.editing.edit import Edit, minimal_edits
-from model.editing.fence import at_depth_of, fenced
+from model.editing.fence import fenced
 from model.editing.line_ends import normalise, restore
+from model.editing.restated import as_completion
 from model.editing.scope import Scope
 from model.editing.source import Span, line_index
 from model.editing.style import Place, in_style
@@ -74,9 +76,7 @@ class Writer:
             code = fenced(new)
             if code is None:
                 return ()
-            # The network was shown spaces for tabs; the code becomes tabbed again below.
-            shown = spaced(question.old) if question.is_tabbed else question.old
-            new = at_depth_of(code, shown) if shown else code.removesuffix("\n")
+            new = self._replied(question, code)
         if not new.startswith(question.lead_text):
             return ()  # it stopped before the cursor
         new = new.removeprefix(question.lead_text)
@@ -93,6 +93,15 @@ class Writer:
         if self.scope is not None:
             edits = self._code(span, self.scope.within(original, written, edits))
         return tuple(Edit(span.start + e.start, span.start + e.end, e.new) for e in edits)
+
+    def _replied(self, question: Question, code: str) -> str:
+        """A reply's code as it stands in the file."""
+        language, span = self.request.document.language, question.region.span
+        if hole := completion_at(self.request.task, span):
+            return as_completion(code, self._around(hole, span), language)
+        # The network was shown spaces for tabs; the code becomes tabbed again behind this.
+        shown = spaced(question.old) if question.is_tabbed else question.old
+        return at_depth_of(code, shown, language)
 
     def _code(self, span: Span, edits: Sequence[Edit]) -> tuple[Edit, ...]:
         """Those of a region's edits that are in no comment or string: what looks like code there is none."""

@@ -1,6 +1,7 @@
 """Decoding policies by name: `threshold:0.9` to a way to decode.
 
-Fills take any policy; changes of existing code have two thresholds and the modes. `POLICIES` is the one table.
+Fills take any policy; changes of existing code have two thresholds and the modes. `POLICIES` is the one table. Behind a
+`+` stands what a network with full attention keeps of a block's first step for the later ones: `threshold:0.9+dual`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from model.checkpoint import Decoding
+from model.infill import Reuse
 from model.policies import (
     Credit,
     Dynamic,
@@ -81,16 +83,23 @@ MODES: dict[str, Mode] = {mode: mode for mode in get_args(Mode) if mode != "diff
 
 @dataclass(frozen=True)
 class Style:
-    """How to decode: the mode, the policy of fills (None: the checkpoint's threshold), thresholds of edits."""
+    """How to decode: the mode, the policy of fills (None: the checkpoint's threshold), thresholds of edits, and which
+    keys and values a network with full attention reuses (None: as its family does)."""
 
     mode: Mode
     fill: Policy | None
     decoding: Decoding
+    reuse: Reuse | None = None
 
 
 def style(policy: str, decoding: Decoding, edits: bool) -> Style:
     """The named policy for fills, or for changes of existing code where `edits`; raises ValueError where there is
     none, naming those that there are. `default` is what the checkpoint's thresholds say."""
+    plain, plus, reuse = policy.partition("+")
+    if plus:
+        if reuse not in get_args(Reuse):
+            raise ValueError(f"policy {policy!r}: behind + stands one of {', '.join(get_args(Reuse))}")
+        return replace(style(plain, decoding, edits), reuse=reuse)
     name, _, words = policy.partition(":")
     if name in MODES and not words:
         return Style(MODES[name], None, decoding)
@@ -107,7 +116,11 @@ def style(policy: str, decoding: Decoding, edits: bool) -> Style:
 
 def described() -> str:
     """The valid policies, for people."""
-    return "valid are default, " + ", ".join([*(kind.example for kind in POLICIES.values()), *MODES])
+    return (
+        "valid are default, "
+        + ", ".join([*(kind.example for kind in POLICIES.values()), *MODES])
+        + ("; with full attention also with +none, +prefix or +dual behind it")
+    )
 
 
 def _numbers(policy: str, words: str) -> list[float]:

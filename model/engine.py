@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 
 from model.alternatives import Alternatives
 from model.answering import Answering
@@ -27,7 +26,7 @@ from model.checkpoint import Decoding, Instruction, ModelError
 from model.choices import Mode, style
 from model.decoders import edit, fill
 from model.editing.scope import Scope
-from model.guest import Guest
+from model.guest import NOT_REUSED, Guest
 from model.passes import Passes
 from model.policies import InsertDelete, Policy, Threshold
 from model.questions import Reader
@@ -35,6 +34,7 @@ from model.request import (
     Complete,
     Fix,
     Frame,
+    Outcome,
     Proposal,
     Refactor,
     Request,
@@ -42,9 +42,11 @@ from model.request import (
     Task,
     drive,
     is_fill,
+    step_first,
 )
 from model.sampler import Run as SamplerRun
 from model.sampler import Start
+from model.together import step_together
 from model.tokenizer import EOS, Tokenizer
 from model.watch import Watcher
 
@@ -97,6 +99,9 @@ class DiffusionEngine:
         chosen = style(policy, reader.decoding, edits and guest is None)
         if guest is not None:
             guest.check(policy, chosen, self.backend.config)
+            guest = guest.styled(chosen)
+        elif chosen.reuse is not None:
+            raise ValueError(f"policy {policy!r}: {NOT_REUSED}")
         return DiffusionEngine(
             self.backend, reader.tokenizer, chosen.decoding, chosen.mode, chosen.fill, guest
         )
@@ -141,13 +146,15 @@ class DiffusionEngine:
         """How many requests are worth a common forward: on a GPU a second one costs little beside the first."""
         return self.backend.batch
 
-    def step(self, runs: Sequence[Run]) -> list[bool]:
-        """One forward for all runs that are at one network; whether each has more to do."""
-        together = [run for run in runs if isinstance(run, EngineRun) and run.backend is self.backend]
-        if len(together) < 2:
-            return [run.step() for run in runs]
-        more = dict(zip(map(id, together), step_together(self.backend, together), strict=True))
-        return [more[id(run)] if id(run) in more else run.step() for run in runs]
+    def step(self, runs: Sequence[Run]) -> list[Outcome]:
+        """One forward for the first run and those others that fit into it."""
+        together = {
+            id(run): run for run in runs if isinstance(run, EngineRun) and run.backend is self.backend
+        }
+        if not runs or id(runs[0]) not in together:
+            return step_first(runs) if runs else []
+        outcomes = dict(zip(together, step_together(self.backend, list(together.values())), strict=True))
+        return [outcomes.get(id(run)) for run in runs]
 
     def decoder(self, task: Task) -> Start:
         """How to answer a task in this engine's mode."""
@@ -180,25 +187,29 @@ class EngineRun(Answering[SamplerRun]):
         scope: Scope | None = None,
         banned: frozenset[int] = frozenset(),
     ) -> None:
-        decoder = engine.decoder(request.task)
+        decoder, backend = engine.decoder(request.task), engine.backend
         super().__init__(
             engine.reader,
             request,
             scope or engine.scope(request),
-            lambda jobs: SamplerRun(engine.backend, jobs, decoder, engine.store),
+            lambda jobs: SamplerRun(
+                backend, (replace(j, chunk=backend.chunk) for j in jobs), decoder, engine.store
+            ),
             banned,
         )
-        self.backend = engine.backend
+        self.backend = backend
         self._watcher = Watcher(engine.reader.tokenizer)
 
     def step(self) -> bool:
-        [more] = step_together(self.backend, [self])
-        return more
+        [outcome] = step_together(self.backend, [self])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return bool(outcome)
 
-    def begin(self) -> list[Pass]:
+    def begin(self, room: int | None = None) -> list[Pass]:
         """What the next forward must run for this request; nothing at its end."""
         began = time.perf_counter()
-        passes = [] if self._declined else self._sampler.begin()
+        passes = [] if self._declined else self._sampler.begin(room)
         self._worked += time.perf_counter() - began
         return passes
 
@@ -226,12 +237,3 @@ class EngineRun(Answering[SamplerRun]):
         """What has changed on the canvases since the last call, for clients that watch."""
         regions = [question.shown for question in self._questions]
         return self._as_written(self._watcher.frames(list(zip(regions, self._sampler.lanes, strict=False))))
-
-
-def step_together(backend: Backend, runs: Sequence[EngineRun]) -> list[bool]:
-    """One forward for all runs; whether each has more to do."""
-    passes = [run.begin() for run in runs]
-    began = time.perf_counter()
-    found = iter(backend.forward([each for group in passes for each in group]) if any(passes) else ())
-    share = (time.perf_counter() - began) / len(runs)
-    return [run.end(list(islice(found, len(group))), share) for run, group in zip(runs, passes, strict=True)]

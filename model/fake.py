@@ -16,7 +16,21 @@ from dataclasses import dataclass
 
 from model.editing.edit import Edit
 from model.editing.source import Span
-from model.request import Complete, Cost, Fill, Fix, Frame, Progress, Proposal, Refactor, Request, Run, drive
+from model.request import (
+    Complete,
+    Cost,
+    Fill,
+    Fix,
+    Frame,
+    Outcome,
+    Progress,
+    Proposal,
+    Refactor,
+    Request,
+    Run,
+    drive,
+    step_first,
+)
 
 _NEEDS_COLON = re.compile(
     r"^[ \t]*(?:async[ \t]+)?(?:def|class|if|elif|else|for|while|try|except|finally|with)\b"
@@ -89,9 +103,9 @@ class FakeEngine:
         with self._changed:
             return self._changed.wait_for(lambda: reached(self._counts), timeout)
 
-    def step(self, runs: Sequence[Run]) -> list[bool]:
+    def step(self, runs: Sequence[Run]) -> list[Outcome]:
         self.stepped.append(len(runs))
-        return [run.step() for run in runs]
+        return [outcome for run in runs for outcome in step_first([run])]
 
     def start(self, request: Request) -> FakeRun:
         with self._changed:

@@ -6,7 +6,8 @@ and keep, until the block is done, the keys and values of what stands before it 
 (*dual*): the block's own tokens change meanwhile, so these are approximations, refreshed with every block.
 
 Where rows are `shifted`, the one before a position says what stands there. Inside a cached step that row is missing for
-a block's first position, which is therefore committed in the full pass, as the published sampler does.
+a block's first position, which is therefore committed in the full pass, and nothing else there: so the published
+sampler does it.
 Generators as in `model/decoders.py`.
 """
 
@@ -25,6 +26,7 @@ from model.decoders import Decoder, Forward, Job, committed
 from model.policies import Policy, begun
 from model.tokenizer import EOS, INS_1, MASK
 
+Reuse = Literal["none", "prefix", "dual"]
 LENGTHS = (4, 8, 16, 24, 32, 48, 64)
 """Numbers of masks that are tried where the answer's length is not known."""
 
@@ -35,7 +37,7 @@ class Whole:
     later steps, whether rows are shifted."""
 
     block: int = 32
-    reuse: Literal["none", "prefix", "dual"] = "none"
+    reuse: Reuse = "none"
     shifted: bool = False
 
 
@@ -79,10 +81,11 @@ def _block(
         rows = [max(0, i - whole.shifted - begin) for i in wanted]
         state = Canvas((), tuple(now[first:end]), logp)
         found = yield Forward("denoise", (), now[begin:stop], rows, state, "fill", start=begin, keep=keep)
-        changed, gained = committed(now, wanted, found, policy, opened, step)
-        if whole.shifted and keep and changed[block.start] == MASK:
-            changed = (*changed[: block.start], int(found.best[0]), *changed[block.start + 1 :])
-            gained += float(found.logp_RK[0, 0])
+        if whole.shifted and step == 0 and whole.reuse != "none":
+            changed = (*now[: block.start], int(found.best[0]), *now[block.start + 1 :])
+            gained = float(found.logp_RK[0, 0])
+        else:
+            changed, gained = committed(now, wanted, found, policy, opened, step)
         now, logp, step = changed, logp + gained, step + 1
     cache.truncate(0)
     return list(now), logp
@@ -90,14 +93,18 @@ def _block(
 
 def of_unknown_length(job: Job, cache: KVCache, policy: Policy, whole: Whole) -> Decoder:
     """`in_place` with the number of masks, of `LENGTHS` up to `job.limit`, for which the network is surest of its first
-    guesses: the highest mean log-probability of the best ids where all is masked."""
+    guesses: the highest mean log-probability of the best ids where all is masked. Where a cache is used, what the first
+    length made of the prompt serves the others."""
     best, chosen = -np.inf, min(LENGTHS[0], job.limit)
+    first = max(0, len(job.prompt) - whole.shifted)  # the first row that is asked
+    cache.truncate(0)
     for length in [n for n in LENGTHS if n <= job.limit]:
         ids = (*job.prompt, *[MASK] * length, *job.after)
-        at = len(job.prompt) - whole.shifted
-        rows = [max(0, at + i) for i in range(length)]
+        begin = cache.length
+        rows = [max(0, len(job.prompt) - whole.shifted + i) - begin for i in range(length)]
+        keep = range(first) if whole.reuse != "none" and not begin else ()
         state = Canvas((), (MASK,) * length)
-        found = yield Forward("denoise", (), ids, rows, state, "fill", start=0)
+        found = yield Forward("denoise", (), ids[begin:], rows, state, "fill", start=begin, keep=keep)
         sure = float(found.logp_RK[:, 0].mean())
         if sure > best:
             best, chosen = sure, length

@@ -85,7 +85,7 @@ def _guest(folder: Path, backend: str, device: str, tell: Tell, mode: Mode) -> D
         return _run_by_transformers(folder, device, tell, mode)
     opened, identity = open_guest(folder)
     config, tokenizer = opened.config, opened.tokenizer()
-    asking = asking_for(tokenizer, identity.specials, identity.chat_template, config.clean_block == 0)
+    asking = asking_for(identity, tokenizer, config.clean_block == 0)
     guest = Guest(identity.title, asking, way_of(config, identity.decoding, identity.marks))
     tell("loading the network", 0.3)
     try:

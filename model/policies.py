@@ -63,16 +63,18 @@ def _highest(view: View, score_R: np.ndarray, count: int) -> Choice:
 @dataclass(frozen=True)
 class FixedSteps:
     """The masks shared out evenly among `steps`, the first ones taking one more where they don't come out even; the
-    most confident first (LLaDA's low-confidence remasking)."""
+    most confident first (LLaDA's low-confidence remasking). SDAR's static rule shares out a block's length, whatever of
+    it is masked: that is `of`. (Its code then takes as many where fewer masks are left, and writes over tokens.)"""
 
     steps: int = 8
+    of: int = 0
     edits_visible: bool = field(default=False, init=False)
 
     def __call__(self, view: View) -> Choice:
         return _most_confident(view, self.count(view))
 
     def count(self, view: View) -> int:
-        base, rest = divmod(view.opened, self.steps)
+        base, rest = divmod(self.of or view.opened, self.steps)
         return max(1, base + (view.step < rest))
 
 
@@ -215,7 +217,8 @@ def begun(policy: Policy) -> Policy:
 
 @dataclass(frozen=True)
 class Factor:
-    """The largest n with `conf_n >= 1 - f / (n + 1)`, at least one (Fast-dLLM)."""
+    """The largest n with `conf_n >= 1 - f / (n + 1)`, at least one (Fast-dLLM, as its paper says; its code takes one
+    more where only the last mask fails)."""
 
     f: float = 1.0
     edits_visible: bool = field(default=False, init=False)

@@ -223,6 +223,20 @@ def drive(run: Run, deadline: float | None, should_stop: Callable[[], bool]) -> 
         run.close()
 
 
+def step_first(runs: Sequence[Run]) -> list[Outcome]:
+    """A step of the first run; the others wait."""
+    outcomes: list[Outcome] = [None] * len(runs)
+    try:
+        outcomes[0] = runs[0].step()
+    except Exception as error:
+        outcomes[0] = error
+    return outcomes
+
+
+Outcome = bool | Exception | None
+"""Of a step: whether there is more to do; what went wrong; None for a run that had no part in it."""
+
+
 class Engine(Protocol):
     """What the server's worker drives: the real engine (`model.engine`) or the fake one (`model.fake`)."""
 
@@ -241,8 +255,8 @@ class Engine(Protocol):
         """How many runs are worth one common step."""
         ...
 
-    def step(self, runs: Sequence[Run]) -> list[bool]:
-        """One step of each, together where that is cheaper; whether each has more to do."""
+    def step(self, runs: Sequence[Run]) -> list[Outcome]:
+        """One step of the first, the most urgent, and of those others that it does not have to wait for."""
         ...
 
     def start(self, request: Request) -> Run:

@@ -53,7 +53,8 @@ class Lane:
 class Run:
     """Decode `jobs`, at most `width` of them at a time; results in `lanes`, in the jobs' order.
 
-    A job is taken from the iterable only when a lane is free for it, so preparing many does not delay the first.
+    A job is taken from the iterable only when a lane is free for it, so preparing many does not delay the first; and
+    beyond the first only while the back end has a cache to spare, which is left for someone else's request.
     """
 
     def __init__(
@@ -93,9 +94,10 @@ class Run:
         passes = self.begin()
         return bool(passes) and self.end(self._backend.forward(passes))
 
-    def begin(self) -> list[Pass]:
-        """What the next forward must run for this run; nothing where it has come to its end."""
-        self._active = self._admit()
+    def begin(self, room: int | None = None) -> list[Pass]:
+        """What the next forward must run for this run, which begins no more jobs than there is `room` for; nothing
+        where it has come to its end."""
+        self._active = self._admit(self._width if room is None else min(self._width, room))
         return [self._pass(lane) for lane in self._active]
 
     def end(self, found: Sequence[Candidates]) -> bool:
@@ -132,9 +134,9 @@ class Run:
             pass
         return self.lanes
 
-    def _admit(self) -> list[Lane]:
+    def _admit(self, width: int) -> list[Lane]:
         active = [lane for lane in self.lanes if not lane.is_finished]
-        while self._waiting is not None and len(active) < self._width:
+        while self._waiting is not None and len(active) < width and (not active or self._backend.spare > 1):
             job = next(self._waiting, None)
             if job is None:
                 self._waiting = None

@@ -11,7 +11,7 @@ it is read and checked, without torch. Ids are ours.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from model.families.shards import Shards, open_shards
 from model.families.sizes import KINDS, matrices, parts_of
 from model.tokenizer import FIRST_TEXT_ID, Tokenizer
 
-VERSION = 1
+VERSION = 2
 _AGAIN = "convert the model again"
 
 
@@ -43,7 +43,11 @@ class Identity:
     ends: tuple[int, ...]
     forbidden: tuple[int, ...]
     marks: Mapping[str, int]
+    roles: Mapping[str, str]
     chat_template: str | None
+    begin: tuple[int, ...]
+    end: tuple[int, ...]
+    middle: Mapping[str, int]
     decoding: Mapping[str, float | str]
 
 
@@ -84,7 +88,11 @@ def identity_of(checkpoint: ForeignCheckpoint, kind: str = "plain") -> Identity:
         ends=checkpoint.ends,
         forbidden=checkpoint.forbidden,
         marks=dict(checkpoint.marks),
+        roles=dict(checkpoint.roles),
         chat_template=checkpoint.chat_template,
+        begin=checkpoint.begin,
+        end=checkpoint.end,
+        middle=dict(checkpoint.middle),
         decoding=dict(checkpoint.decoding),
     )
 
@@ -120,12 +128,25 @@ def open_converted(folder: Path) -> GuestFolder:
         ) from error
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise FamilyError(f"{path} cannot be read: {error!r}; {_AGAIN}") from error
-    ids = [identity.mask, identity.eos, *identity.ends, *identity.forbidden, *identity.marks.values()]
-    if wrong := [i for i in (*ids, *identity.specials.values()) if not 0 <= i < config.vocab]:
+    if wrong := [i for i in _ids(identity) if not 0 <= i < config.vocab]:
         raise FamilyError(f"{path}: the id {wrong[0]} is beyond the {config.vocab} rows; {_AGAIN}")
     shards = open_shards(folder)
     _check(shards, config, identity.kind)
     return GuestFolder(folder, config, identity, shards)
+
+
+def _ids(identity: Identity) -> Iterator[int]:
+    """All that it names."""
+    yield from (
+        identity.mask,
+        identity.eos,
+        *identity.ends,
+        *identity.forbidden,
+        *identity.begin,
+        *identity.end,
+    )
+    for table in (identity.marks, identity.specials, identity.middle):
+        yield from table.values()
 
 
 def _check(shards: Shards, config: ModelConfig, kind: str) -> None:
@@ -171,10 +192,11 @@ def _shapes(config: ModelConfig, kind: str) -> dict[str, tuple[int, ...]]:
 
 def _read_identity(data: Mapping[str, Any]) -> Identity:
     values = {field.name: data[field.name] for field in fields(Identity)}
-    for name in ("ends", "forbidden"):
+    for name in ("ends", "forbidden", "begin", "end"):
         values[name] = tuple(int(i) for i in values[name])
-    for name in ("specials", "marks"):
+    for name in ("specials", "marks", "middle"):
         values[name] = {str(token): int(i) for token, i in values[name].items()}
+    values["roles"] = {str(role): str(token) for role, token in values["roles"].items()}
     if values["kind"] not in KINDS:
         raise ValueError(f"weights of the kind {values['kind']!r} are unknown; known are {', '.join(KINDS)}")
     return Identity(**values)

@@ -23,4 +23,6 @@ STABLE_DIFFCODER = Family(
     masks=("<[MASK_TOKEN]>", "<|mask|>"),
     mask_id=5,  # a default of the published `generate`
     decoding={"policy": "threshold", "threshold": 0.95, "temperature": 0.0},
+    # Seed-Coder's, whose data and pipeline it was trained with (arXiv 2506.03524, 2.2.6: suffix first).
+    middle={"suffix": "<[fim-suffix]>", "prefix": "<[fim-prefix]>", "middle": "<[fim-middle]>"},
 )

@@ -43,6 +43,7 @@ DREAMON = Family(
     ends=("<|im_end|>",),
     marks={"expand": ("expand_token_id", "<|expand|>", 151667)},
     decoding={"policy": "entropy", "per_step": 1, "temperature": 0.2, "top_p": 0.9, "first_masks": 4},
+    frame=("bos_token", "eos_token"),  # its quickstart's `process_infilling_prompt`
 )
 DREAM = Family(
     name="dream",
@@ -53,4 +54,5 @@ DREAM = Family(
     masks=("<|mask|>",),
     ends=("<|im_end|>",),
     decoding={"policy": "entropy", "per_step": 1, "temperature": 0.2, "top_p": 0.95},
+    frame=("bos_token", ""),  # Dream-Coder's evaluation of plain code: `add_bos_token=true`
 )

@@ -17,7 +17,11 @@ class Family:
     `masks` are names of the mask token, and `mask_id` is its published id, for folders whose tokenizer and config do
     not say; `ends` are names of tokens that end a text besides the config's. `marks` are ids with a meaning for the
     family's own decoding: our name -> the config's field, the token's name (if it is known), and the published id.
-    `decoding` holds the published defaults."""
+    `decoding` holds the published defaults.
+
+    `frame` is what stands before and behind a text with masks in it, as the tokenizer calls it (`bos_token`,
+    `eos_token`); empty where no published code puts anything there. `middle` are the names of the tokens before prefix,
+    suffix and middle, in the order in which those come: only of families that were trained to fill in the middle."""
 
     name: str
     title: str
@@ -31,6 +35,8 @@ class Family:
     ends: tuple[str, ...] = ()
     marks: Mapping[str, tuple[str, str, int]] = field(default_factory=dict)
     decoding: Mapping[str, float | str] = field(default_factory=dict)
+    frame: tuple[str, str] = ("", "")
+    middle: Mapping[str, str] = field(default_factory=dict)
     extra: str = ""
     """The optional extra without which the family is not read; such a family is not loaded here."""
 

@@ -107,14 +107,23 @@ class Folder:
             found[str(token["content"])] = int(token["id"])
         return found
 
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """The tokenizer's special tokens by what it calls them: `bos_token`, `eos_token`, `mask_token` ... As
+        `transformers` reads them: beside a config without `added_tokens_decoder` the older file has the last word."""
+        sources = [self.tokenizer_config]
+        if "added_tokens_decoder" not in self.tokenizer_config:
+            sources.append(_read_optional(self.path / "special_tokens_map.json"))
+        found: dict[str, str] = {}
+        for role, token in (item for source in sources for item in source.items()):
+            name = token.get("content") if isinstance(token, dict) else token
+            if role.endswith("_token") and isinstance(name, str):
+                found[role] = name
+        return found
+
     def named(self, role: str) -> int | None:
         """The id of the tokenizer's `mask_token`, `eos_token` ...; None where it has none."""
-        for source in (self.tokenizer_config, _read_optional(self.path / "special_tokens_map.json")):
-            token = source.get(role)
-            name = token.get("content") if isinstance(token, dict) else token
-            if name in self.specials:
-                return self.specials[name]
-        return None
+        return self.specials.get(self.roles.get(role, ""))
 
     @cached_property
     def chat_template(self) -> str | None:

@@ -27,7 +27,9 @@ from model.tokenizer import FIRST_TEXT_ID, Tokenizer
 class ForeignCheckpoint:
     """`mask` and `eos` are the foreign tokens' ids, whose rows stand for our `<mask>` and `<eos>` as well; `ends` mean
     `<eos>` too; `forbidden` is what must never be chosen: special tokens and rows without text, `ends` excepted.
-    `marks` have a meaning for the family's own decoding, see `Family`."""
+    `marks` have a meaning for the family's own decoding, see `Family`; `roles` are the names of special tokens by what
+    a chat template calls them; `begin` and `end` stand around a text with masks in it, `middle` are the tokens of
+    fill-in-the-middle format where the family knows it."""
 
     folder: Path
     family: Family
@@ -39,7 +41,11 @@ class ForeignCheckpoint:
     ends: tuple[int, ...]
     forbidden: tuple[int, ...]
     marks: Mapping[str, int]
+    roles: Mapping[str, str]
     chat_template: str | None
+    begin: tuple[int, ...]
+    end: tuple[int, ...]
+    middle: Mapping[str, int]
     shards: Shards
     wanted: Mapping[str, Place]
     """Where each of the tensors goes."""
@@ -132,7 +138,11 @@ def _opened(
         ends=tuple(i + FIRST_TEXT_ID for i in ends),
         forbidden=tuple(sorted(i + FIRST_TEXT_ID for i in silent)),
         marks={name: i + FIRST_TEXT_ID for name, i in marks.items()},
+        roles=folder.roles,
         chat_template=folder.chat_template,
+        begin=_framing(folder, family.frame[0]),
+        end=_framing(folder, family.frame[1]),
+        middle=_middle(folder, family),
         shards=folder.shards,
         wanted=wanted,
     )
@@ -184,3 +194,16 @@ def ends_of(folder: Folder, family: Family, mask: int) -> list[int]:
 def _mark(folder: Folder, field: str, name: str, published: int) -> int:
     known = folder.config.get(field, folder.generation.get(field))
     return int(folder.specials.get(name, published) if known is None else known)
+
+
+def _framing(folder: Folder, role: str) -> tuple[int, ...]:
+    """In our numbering; none where the tokenizer has no such token."""
+    found = folder.named(role)
+    return () if found is None else (found + FIRST_TEXT_ID,)
+
+
+def _middle(folder: Folder, family: Family) -> dict[str, int]:
+    """In our numbering; none where the tokenizer lacks one of them."""
+    if not set(family.middle.values()) <= folder.specials.keys():
+        return {}
+    return {part: folder.specials[name] + FIRST_TEXT_ID for part, name in family.middle.items()}

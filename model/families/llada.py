@@ -75,5 +75,6 @@ LLADA = Family(
     names=_NAMES,
     masks=("<|mdm_mask|>",),
     ends=("<|eot_id|>",),
-    decoding={"policy": "threshold", "threshold": 0.9, "block": 32, "temperature": 0.0},
+    # Fast-dLLM's (Wu et al. 2025), as its own code runs it: LLaDA's own loop takes a forward for every token.
+    decoding={"policy": "threshold", "threshold": 0.9, "block": 32, "reuse": "dual", "temperature": 0.0},
 )

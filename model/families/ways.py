@@ -7,8 +7,9 @@ one request to the next. Knows decoders and policies, no weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
 from model.blockwise import Grid, blockwise
 from model.cache import KVCache
@@ -16,7 +17,7 @@ from model.causal import speculate
 from model.config import ModelConfig
 from model.decoders import Decoder, Job, fill
 from model.indel import Joint, by_insertion_and_deletion
-from model.infill import Whole, expanding, in_place, of_unknown_length
+from model.infill import Reuse, Whole, expanding, in_place, of_unknown_length
 from model.policies import Dynamic, FixedSteps, Policy, Scheduled, Threshold, TokenEditing
 from model.sampler import Start
 
@@ -28,10 +29,12 @@ Values = Mapping[str, float | str]
 
 @dataclass(frozen=True)
 class Way:
-    """`start` decodes as published; `by` decodes by another policy, where a family's loop takes one."""
+    """`start` decodes as published; `by` decodes by another policy, where a family's loop takes one; `reusing` is the
+    same way with another of Fast-dLLM's caches, where there is full attention."""
 
     start: Start
     by: Callable[[Policy], Start] | None = None
+    reusing: Callable[[Reuse], Way] | None = None
 
 
 def way_of(config: ModelConfig, values: Values, marks: Mapping[str, int]) -> Way:
@@ -39,8 +42,8 @@ def way_of(config: ModelConfig, values: Values, marks: Mapping[str, int]) -> Way
     if "expand" in marks:
         return Way(partial(expanding, opened=int(values.get("first_masks", 4))))
     if config.clean_block == 0:
-        whole = Whole(int(values.get("block", _ALL)), shifted=config.shifted)
-        return _taking(_policy(values), lambda policy: partial(_infilled, policy=policy, whole=whole))
+        reuse = cast(Reuse, values.get("reuse", "none"))
+        return _full(_policy(values), Whole(int(values.get("block", _ALL)), reuse, config.shifted))
     if config.clean_block == 1:
         return Way(speculate, lambda policy: partial(fill, policy=policy))
     grid = Grid(config.clean_block, int(values.get("sub_block", 0)), config.shifted)
@@ -52,7 +55,25 @@ def way_of(config: ModelConfig, values: Values, marks: Mapping[str, int]) -> Way
         policy, Threshold
     ):  # those that decode by blocks ask for more than the threshold, not as much
         policy = Dynamic(policy.tau)
-    return _taking(policy, lambda policy: partial(blockwise, policy=policy, grid=grid))
+
+    def by_blocks(policy: Policy) -> Start:
+        shared = replace(policy, of=grid.size) if isinstance(policy, FixedSteps) else policy
+        return partial(blockwise, policy=shared, grid=grid)
+
+    return _taking(policy, by_blocks)
+
+
+def _full(policy: Policy, whole: Whole) -> Way:
+    """Of full attention."""
+
+    def by(policy: Policy) -> Start:
+        return partial(_infilled, policy=policy, whole=whole)
+
+    def reusing(reuse: Reuse) -> Way:
+        block = whole.block if reuse == "none" else min(whole.block, Whole.block)
+        return _full(policy, replace(whole, reuse=reuse, block=block))
+
+    return Way(by(policy), by, reusing)
 
 
 def _taking(policy: Policy, by: Callable[[Policy], Start]) -> Way:
@@ -72,6 +93,8 @@ def _policy(values: Values) -> Policy:
         return Threshold(float(values["threshold"]))
     if name == "entropy":
         return Scheduled(int(values.get("steps", 0)))
+    if name == "schedule":
+        return Scheduled(int(values["steps"]), "confidence")
     if name == "fixed":
         return FixedSteps(int(values["steps"]))
     if name == "editing":

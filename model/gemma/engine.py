@@ -16,7 +16,7 @@ from model.decoders import Job
 from model.gemma.replies import Network, Replies, Reply
 from model.guest import check
 from model.questions import Reader
-from model.request import Cell, CellState, Frame, Proposal, Request, Run, drive
+from model.request import Cell, CellState, Frame, Outcome, Proposal, Request, Run, drive, step_first
 from model.tokenizer import EOS, Tokenizer
 
 
@@ -51,8 +51,8 @@ class GemmaEngine:
             check(self.title, request.policy, chosen, is_causal=False, takes_policies=False)
         return GemmaRun(self, request)
 
-    def step(self, runs: Sequence[Run]) -> list[bool]:
-        return [run.step() for run in runs]
+    def step(self, runs: Sequence[Run]) -> list[Outcome]:
+        return step_first(runs)
 
     def propose(
         self,

@@ -8,8 +8,7 @@ user writes it. Knows `tokenizers` and what a fast tokenizer of `transformers` i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -95,30 +94,12 @@ def specials_of(fast: Any) -> dict[str, int]:
     }
 
 
-@dataclass(frozen=True)
-class TheirChat(Chat):
-    """In words, by a template that the checkpoint's own tokenizer renders."""
-
-    render: Callable[[str], str] = str
-
-    def _rendered(self, content: str) -> str:
-        return self.render(content)
-
-
-def chat_of(fast: Any, tokenizer: Tokenizer, specials: Mapping[str, int]) -> TheirChat:
+def chat_of(fast: Any, tokenizer: Tokenizer, specials: Mapping[str, int]) -> Chat:
     """Raises FamilyError where the tokenizer has no template, or one that cannot be used."""
-
-    def render(content: str) -> str:
-        said = [{"role": "user", "content": content}]
-        try:
-            found = fast.apply_chat_template(
-                said, tokenize=False, add_generation_prompt=True, enable_thinking=False
-            )
-        except Exception as error:  # a template is a program that came with the weights
-            raise FamilyError(f"the checkpoint's chat template cannot be used: {error}") from error
-        return str(found)
-
+    if not isinstance(fast.chat_template, str):
+        raise FamilyError("the checkpoint's chat template cannot be used: it has none, or several")
     ids = {name: index + FIRST_TEXT_ID for name, index in specials.items()}
-    chat = TheirChat(tokenizer, ids, "", render=render)
+    roles = {role: name for role, name in fast.special_tokens_map.items() if isinstance(name, str)}
+    chat = Chat(tokenizer, ids, fast.chat_template, roles)
     chat.frame  # noqa: B018  # so that a bad template is refused now, not at the first question
     return chat

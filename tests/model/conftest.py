@@ -18,6 +18,7 @@ from model.labels import round_labels
 from model.tokenizer import EOR, EOS, FIRST_TEXT_ID, MID, NEW, Tokenizer
 from model.train.vocabulary import train_tokenizer
 from model.transformer import Transformer
+from tests.library import library_files
 from tests.model.engines import Built
 
 hypothesis.settings.register_profile("model", deadline=None)
@@ -140,7 +141,7 @@ def exact(small: ModelConfig) -> TorchBackend:
 
 @pytest.fixture(scope="session")
 def python_texts() -> list[str]:
-    return [p.read_text("utf-8") for p in sorted((ROOT / "model").glob("*.py"))]
+    return [p.read_text("utf-8") for p in library_files()]
 
 
 @pytest.fixture(scope="session")

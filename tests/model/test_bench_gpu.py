@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from model.backends.interface import Candidates
+from model.bench.gpu.commits import Replay, constant, forwards, read_commits
 from model.bench.gpu.shapes import SHAPES, cache_bytes, operations, weight_bytes
+from model.policies import View
+from model.tokenizer import MASK
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -44,7 +50,9 @@ def test_a_rehearsal_measures_everything_once() -> None:
     assert traces["ours"]["forwards"] == 8
     assert traces["plain loop, block cache (SDAR)"]["forwards"] == 10
     assert traces["plain loop, no cache (LLaDA)"]["forwards"] == 8
+    assert traces["ours"]["batch"] == 2
     assert "transformers, autoregressive" in traces
+    assert traces["transformers, DiffusionGemma, 2 steps"]["tokens"] == 64
     assert all(each["tokens_per_second"] > 0 for each in traces.values())
 
 
@@ -71,3 +79,50 @@ def test_a_mixture_counts_the_experts_that_a_row_goes_to() -> None:
         163 * experts, rel=0.01
     )
     assert weight_bytes(config, "plain", 2, 512) == pytest.approx(whole, rel=1e-4)
+
+
+def test_a_constant_trace_ends_with_the_rest_of_a_block() -> None:
+    assert constant(8, 32).blocks == ((8, 8, 8, 8),)
+    assert constant(5, 12).blocks == ((5, 5, 2),)
+    assert constant(5, 12).per_forward == 4
+
+
+def test_a_recorded_trace_is_begun_anew_at_its_end(tmp_path: Path) -> None:
+    (path := tmp_path / "trace.json").write_text("[[8, 8, 16], [4, 28]]")
+    commits = read_commits(path)
+    assert (commits.size, commits.per_forward) == (32, 64 / 5)
+    assert forwards(commits, 90) == [(8, 8, 16), (4, 28), (8, 8, 16)]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[", "cannot be read as JSON"),
+        ("[]", "a list of blocks"),
+        ("[[8, 0]]", "numbers above 0"),
+        ("[[8, true]]", "numbers above 0"),
+        ("[[8], [4]]", "different lengths: 4, 8"),
+    ],
+)
+def test_a_trace_that_is_none_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    (path := tmp_path / "trace.json").write_text(text)
+    with pytest.raises(ValueError, match=why):
+        read_commits(path)
+    done = bench("--rehearse", "--trace", str(path))
+    assert done.returncode == 2
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_replay_commits_what_the_trace_says_block_by_block(tmp_path: Path) -> None:
+    (path := tmp_path / "trace.json").write_text("[[1, 3], [4]]")
+    policy = Replay(read_commits(path))
+    logp = np.log(np.array([[0.1], [0.9], [0.5], [0.7]]))
+    found = Candidates(np.array([[30], [31], [32], [33]]), logp, np.zeros(4))
+
+    def step(current: list[int], number: int) -> list[int]:
+        return policy(View(np.arange(4), np.array(current), found, 4, number)).positions.tolist()
+
+    assert step([MASK] * 4, 0) == [1]
+    assert step([MASK, 31, MASK, MASK], 1) == [3, 2, 0]
+    assert step([MASK] * 4, 0) == [1, 3, 2, 0]

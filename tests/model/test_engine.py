@@ -301,6 +301,7 @@ def test_requests_that_are_stepped_together_get_their_own_answers(built: Built) 
     """And they share forwards: together they take as many as the longest of them alone."""
     engine = built(rewrite=lambda old: old.replace("retrun", "return"))
     texts = ["def f(a):\n    retrun a\n", "def g():\n    x = 1\n    retrun x\n", "def h():\n    return 2\n"]
+    engine.backend.batch = len(texts)
     requests = [Request(Document(text, "python"), Fix(Span(5, 5))) for text in texts]
     alone = [engine.propose(request) for request in requests]
     forwards = 0
@@ -322,3 +323,13 @@ def test_requests_that_are_stepped_together_get_their_own_answers(built: Built) 
         assert (found.status, found.edits) == (expected.status, expected.edits), text
         assert found.cost.forwards == expected.cost.forwards
     assert forwards == max(each.cost.forwards + each.cost.prefills for each in alone)
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [("threshold:0.9+dual", "full attention"), ("fixed:4+all", r"behind \+ stands one of none")],
+)
+def test_what_only_full_attention_reuses_is_refused(built: Built, policy: str, why: str) -> None:
+    request = Request(Document("x = 1\n", "python"), Complete(4, asked=True), policy=policy)
+    with pytest.raises(ValueError, match=why):
+        built().start(request)

@@ -224,3 +224,24 @@ def test_canvas_tokens_end_at_the_first_mask_or_end() -> None:
     assert Canvas((), (MASK, 30, MASK)).masks == [0, 2]
     assert before_end([30, EOR, 31]) == [30]
     assert count_text([MASK, EOS, 24, 63]) == 2
+
+
+def test_jobs_are_decoded_one_after_the_other_where_there_is_no_cache_to_spare(
+    exact: TorchBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [Job([30 + n, MID], limit=4, block=4) for n in range(3)]
+    start = partial(fill, policy=Threshold())
+    expected = [lane.canvas for lane in Run(exact, jobs, start).finish()]
+    monkeypatch.setattr(TorchBackend, "spare", 1)
+    run = Run(exact, jobs, start)
+    assert len(run.begin()) == 1
+    assert [lane.canvas for lane in run.finish()] == expected
+
+
+def test_a_run_begins_no_more_jobs_than_there_is_room_for(exact: TorchBackend) -> None:
+    run = Run(
+        exact, [Job([30 + n, MID], limit=4, block=4) for n in range(3)], partial(fill, policy=Threshold())
+    )
+    assert len(run.begin(2)) == 2
+    assert len(run.begin(1)) == 2  # who is being decoded stays
+    assert len(run.begin()) == 3

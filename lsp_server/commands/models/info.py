@@ -98,9 +98,7 @@ def facts_of(folder: Path, device: str) -> dict[str, Any]:
     opened, identity = open_guest(folder)
     config = opened.config
     names = {id_: name for name, id_ in identity.specials.items()}
-    asking = asking_for(
-        opened.tokenizer(), identity.specials, identity.chat_template, config.clean_block == 0
-    )
+    asking = asking_for(identity, opened.tokenizer(), config.clean_block == 0)
     chosen, free = _free(device)
     kinds = KINDS if identity.kind == "plain" else (identity.kind,)
     return {

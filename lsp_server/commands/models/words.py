@@ -36,6 +36,4 @@ def asked_how(asking: Asking) -> str:
         said = (
             "completions in words" if isinstance(asking, Chat) else "completions as the text's continuation"
         )
-    return f"{said}; " + (
-        "fixes and refactorings in words" if isinstance(asking, Chat) else asking.cannot_edit
-    )
+    return f"{said}; {asking.cannot_edit or 'fixes and refactorings in words'}"

@@ -13,15 +13,20 @@ import argparse
 import gc
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
+from itertools import product
+from pathlib import Path
 
 import torch
 
 from model.backends.device import choose_device
 from model.backends.products import KINDS, Kind
 from model.bench.gpu.autoregressive import autoregressive
+from model.bench.gpu.commits import Commits, constant, read_commits
 from model.bench.gpu.forward import ForwardFigures, Machine, measure_forwards, measure_machine
+from model.bench.gpu.gemma import diffusion_gemma
 from model.bench.gpu.shapes import SHAPES, random_backend, random_network
 from model.bench.gpu.trace import TraceFigures, ours, plain_blocks, plain_whole
 from model.checkpoint import ModelError
@@ -32,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.rehearse:
         arguments.shape, arguments.batches, arguments.blocks, arguments.caches = ["nano"], [1, 2], [32], [64]
         arguments.tokens, arguments.count, arguments.trace_cache = 64, 2, 64
+        arguments.committed = arguments.committed[:1]
     device = torch.device("cpu") if arguments.rehearse else _gpu()
     if device is None:
         print(
@@ -39,11 +45,23 @@ def main(argv: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 2
+    try:
+        arguments.traces = [constant(committed, 32) for committed in arguments.committed]
+        arguments.traces += [read_commits(path) for path in arguments.trace]
+    except ValueError as error:
+        print(f"redraft bench gpu: {error}", file=sys.stderr)
+        return 2
     machine = measure_machine(device)
     _say(arguments.json, "machine", machine)
     for name in arguments.shape:
         for figures in _shape(name, device, machine, arguments):
             _say(arguments.json, "forward" if isinstance(figures, ForwardFigures) else "trace", figures)
+    if arguments.peers:
+        gemma = partial(
+            diffusion_gemma, device, arguments.trace_cache, arguments.tokens, device.type != "cuda"
+        )
+        for figures in _peer(gemma):
+            _say(arguments.json, "trace", figures)
     return 0
 
 
@@ -61,31 +79,39 @@ def _shape(
 ) -> Iterator[ForwardFigures | TraceFigures]:
     """All figures of one shape, one network in memory at a time."""
     config, cache, tokens = SHAPES[name], arguments.trace_cache, arguments.tokens
+    traces: list[Commits] = arguments.traces
     kinds: list[Kind] = arguments.weights
     for kind in kinds:
         backend = random_backend(config, device, kind)
         yield from measure_forwards(
             backend, kind, machine, arguments.batches, arguments.blocks, arguments.caches, arguments.count
         )
-        yield ours(backend, kind, cache, 32, arguments.committed, tokens)
+        for commits, batch in product(traces, arguments.batches):
+            yield ours(backend, kind, batch, cache, commits, -(-tokens // commits.size) * commits.size)
         del backend
         _free(device)
     if not arguments.peers:
         return
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     network = random_network(config, device, dtype)
-    yield plain_blocks(network, cache, 32, arguments.committed, tokens)
-    yield plain_whole(network, cache, 32, arguments.committed, tokens)
+    for commits in traces:
+        whole = -(-tokens // commits.size) * commits.size
+        yield plain_blocks(network, cache, commits, whole)
+        yield plain_whole(network, cache, commits, whole)
     del network
     _free(device)
     if config.experts is None:
-        try:
-            yield autoregressive(config, device, cache, tokens, compiles=device.type == "cuda")
-        except ImportError as error:
-            print(
-                f"redraft bench gpu: without transformers no autoregressive peer ({error})", file=sys.stderr
-            )
+        yield from _peer(partial(autoregressive, config, device, cache, tokens, device.type == "cuda"))
         _free(device)
+
+
+def _peer(measure: Callable[[], TraceFigures]) -> Iterator[TraceFigures]:
+    """One of `transformers`; none where that cannot be run, which is said: the other figures do not depend on it."""
+    try:
+        yield measure()
+    except (ImportError, RuntimeError, AttributeError, TypeError, ValueError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        print(f"redraft bench gpu: no peer of transformers: {first}", file=sys.stderr)
 
 
 def _free(device: torch.device) -> None:
@@ -116,10 +142,18 @@ def _say(as_json: bool, kind: str, figures: Machine | ForwardFigures | TraceFigu
         )
     else:
         print(
-            f"{figures.shape} {figures.weights:5}  {figures.name:34} {figures.tokens_per_second:8.0f} tokens/s, "
-            f"{figures.committed} committed per forward, {figures.forwards} forwards for {figures.tokens} tokens",
+            f"{figures.shape} {figures.weights:5}  {figures.name:34} batch {figures.batch} "
+            f"{figures.tokens_per_second:8.0f} tokens/s, trace {figures.trace} ({figures.committed:.1f} in the mean), "
+            f"{figures.forwards} forwards for {figures.tokens} tokens",
             flush=True,
         )
+
+
+def committed(word: str) -> int:
+    """From 1 to a block's 32."""
+    if not word.isdecimal() or not 1 <= int(word) <= 32:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 to 32, a block's tokens")
+    return int(word)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,7 +165,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--blocks", nargs="+", type=int, default=[4, 8, 16, 32, 64])
     parser.add_argument("--caches", nargs="+", type=int, default=[512, 2048, 8192])
     parser.add_argument("--trace-cache", type=int, default=2048, help="prompt of the traces, in tokens")
-    parser.add_argument("--committed", type=int, default=8, help="tokens committed per forward of a trace")
+    parser.add_argument(
+        "--committed", nargs="+", type=committed, default=[8, 4, 2], help="tokens committed at every forward"
+    )
+    parser.add_argument(
+        "--trace",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="recorded commits as JSON: blocks of their forwards' counts",
+    )
     parser.add_argument("--tokens", type=int, default=512, help="of a trace's answer")
     parser.add_argument("--count", type=int, default=30, help="forwards of each kind")
     parser.add_argument("--no-peers", dest="peers", action="store_false")

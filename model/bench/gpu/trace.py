@@ -1,5 +1,5 @@
-"""Tokens a second of a whole answer, at a stated trace: so many tokens committed at every forward, whatever the network
-says. Random weights have no confidence to go by; the trace of a trained model is its own.
+"""Tokens a second of whole answers, at a stated trace of commits (`model/bench/gpu/commits.py`), whatever the network
+says: random weights have no confidence to go by.
 
 Every forward counts, the passes that commit a finished block too: with our engine they are part of the next block's
 first. Beside it the plain loops of published samplers on the same weights, as their repositories have them: the same
@@ -11,65 +11,68 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from model.backends.gpu import GpuBackend
 from model.backends.interface import Backend, Candidates, Pass
+from model.bench.gpu.commits import Commits, Replay, forwards
 from model.blockwise import Grid, blockwise
 from model.cache import KVCache
-from model.decoders import Job
-from model.policies import FixedSteps
-from model.sampler import Run, Start
+from model.decoders import Decoder, Job
+from model.sampler import Run
 from model.tokenizer import EOS, FIRST_TEXT_ID, MASK
 from model.transformer import Transformer, masked
 
 
 @dataclass(frozen=True)
 class TraceFigures:
-    """One way to decode. Tokens a second of one sequence behind a prompt of `cache` tokens, prefill apart."""
+    """One way to decode. Tokens a second of all sequences of a batch, each behind a prompt of `cache` tokens, prefill
+    apart. `committed` is how many tokens a forward commits in the mean; `tokens` are those of one sequence."""
 
     name: str
     shape: str
     weights: str
+    batch: int
     cache: int
     block: int
-    committed: int
+    trace: str
+    committed: float
     tokens: int
     forwards: int
     seconds: float
 
     @property
     def tokens_per_second(self) -> float:
-        return self.tokens / self.seconds
+        return self.batch * self.tokens / self.seconds
 
 
 def ours(
-    backend: GpuBackend, weights: str, cache: int, block: int, committed: int, tokens: int
+    backend: GpuBackend, weights: str, batch: int, cache: int, commits: Commits, tokens: int
 ) -> TraceFigures:
-    """The engine's own loop: the sampler, its policies on the host, fused commits. No token ends the answer."""
+    """The engine's own loop: the sampler, its policies on the host, fused commits. No token ends an answer."""
+    block = commits.size
     prompt = [30 + i % 50 for i in range(cache // block * block)]
-    steps = -(-block // committed)
-    seconds, forwards = 0.0, 0
+    seconds, done = 0.0, 0
     for attempt in range(2):  # the first captures graphs
-        run = Run(
-            _Endless(backend), [Job(prompt, limit=tokens, block=block, chunk=1024)], _start(block, steps)
-        )
-        while run.prefills * 1024 < len(prompt) - 1024:
+        jobs = [Job(prompt, limit=tokens, block=block, chunk=backend.chunk)] * batch
+        run = Run(_Endless(backend), jobs, partial(_replayed, commits=commits), width=batch)
+        while run.prefills * backend.chunk < len(prompt) - backend.chunk:
             run.step()
         began = time.perf_counter()
         run.finish()
-        seconds, forwards = time.perf_counter() - began, run.forwards
+        seconds, done = time.perf_counter() - began, run.forwards
         if attempt:
-            assert run.lanes[0].tokens == tokens
-    return TraceFigures(
-        "ours", backend.config.name, weights, cache, block, committed, tokens, forwards, seconds
-    )
+            assert all(lane.tokens == tokens for lane in run.lanes)
+    shape = backend.config.name
+    made = weights, batch, cache, block, commits.name, commits.per_forward, tokens, done, seconds
+    return TraceFigures("ours", shape, *made)
 
 
-def _start(block: int, steps: int) -> Start:
-    return lambda job, cache: blockwise(job, cache, FixedSteps(steps), Grid(block))
+def _replayed(job: Job, cache: KVCache, commits: Commits) -> Decoder:
+    return blockwise(job, cache, Replay(commits), Grid(commits.size))
 
 
 class _Endless(Backend):
@@ -89,48 +92,57 @@ class _Endless(Backend):
 
 
 @torch.inference_mode()
-def plain_blocks(network: Transformer, cache: int, block: int, committed: int, tokens: int) -> TraceFigures:
+def plain_blocks(network: Transformer, cache: int, commits: Commits, tokens: int) -> TraceFigures:
     """SDAR's published loop: a cache that grows, a pass for every commit, scores of all rows over the whole vocabulary,
     the softmax and the choice on the device."""
+    block = commits.size
     masks = torch.full((block,), MASK, device=network.table.weight.device)
     past = _clean(network, _prompt(network, cache // block * block), _nothing(network))
 
-    def denoised(ids: torch.Tensor) -> torch.Tensor:
-        return _commit(network, _rows(network, ids, past, is_canvas=True)[0][0], ids, committed)
+    def denoised(ids: torch.Tensor, count: int) -> torch.Tensor:
+        return _commit(network, _rows(network, ids, past, is_canvas=True)[0][0], ids, count)
 
-    denoised(masks)  # what happens only at first
-    _wait(network)
-    began, forwards = time.perf_counter(), 0
-    for _ in range(tokens // block):
+    denoised(masks, 1)  # what happens only at first
+    wait(network.table.weight.device)
+    began, done = time.perf_counter(), 0
+    for counts in forwards(commits, tokens):
         ids = masks
-        while bool((ids == MASK).any()):
-            ids, forwards = denoised(ids), forwards + 1
-        past, forwards = _clean(network, ids, past), forwards + 1
-    _wait(network)
-    made = cache, block, committed, tokens, forwards, time.perf_counter() - began
-    return TraceFigures("plain loop, block cache (SDAR)", network.config.name, "plain", *made)
+        for count in counts:
+            ids, done = denoised(ids, count), done + 1
+        past, done = _clean(network, ids, past), done + 1
+    wait(network.table.weight.device)
+    seconds = time.perf_counter() - began
+    return _figures("plain loop, block cache (SDAR)", network, cache, commits, tokens, done, seconds)
 
 
 @torch.inference_mode()
-def plain_whole(network: Transformer, cache: int, block: int, committed: int, tokens: int) -> TraceFigures:
+def plain_whole(network: Transformer, cache: int, commits: Commits, tokens: int) -> TraceFigures:
     """LLaDA's published loop: no cache, every row of prompt and answer in every step."""
+    block = commits.size
     prompt, past = _prompt(network, cache), _nothing(network)
     ids = torch.cat((prompt, torch.full((tokens,), MASK, device=prompt.device)))
 
-    def denoised(start: int, stop: int) -> torch.Tensor:
+    def denoised(start: int, stop: int, count: int) -> torch.Tensor:
         hidden, _ = _rows(network, ids, past, is_canvas=True)
-        return _commit(network, hidden[0, start:stop], ids[start:stop], committed)
+        return _commit(network, hidden[0, start:stop], ids[start:stop], count)
 
-    denoised(cache, cache + block)  # what happens only at first
-    _wait(network)
-    began, forwards = time.perf_counter(), 0
-    for start in range(cache, cache + tokens, block):
+    denoised(cache, cache + block, 1)  # what happens only at first
+    wait(network.table.weight.device)
+    began, done = time.perf_counter(), 0
+    for start, counts in zip(range(cache, cache + tokens, block), forwards(commits, tokens), strict=True):
         stop = min(start + block, cache + tokens)
-        while bool((ids[start:stop] == MASK).any()):
-            ids[start:stop], forwards = denoised(start, stop), forwards + 1
-    _wait(network)
-    made = cache, block, committed, tokens, forwards, time.perf_counter() - began
-    return TraceFigures("plain loop, no cache (LLaDA)", network.config.name, "plain", *made)
+        for count in counts:
+            ids[start:stop], done = denoised(start, stop, count), done + 1
+    wait(network.table.weight.device)
+    seconds = time.perf_counter() - began
+    return _figures("plain loop, no cache (LLaDA)", network, cache, commits, tokens, done, seconds)
+
+
+def _figures(
+    name: str, network: Transformer, cache: int, commits: Commits, tokens: int, forwards: int, seconds: float
+) -> TraceFigures:
+    made = commits.size, commits.name, commits.per_forward, tokens, forwards, seconds
+    return TraceFigures(name, network.config.name, "plain", 1, cache, *made)
 
 
 def _prompt(network: Transformer, length: int) -> torch.Tensor:
@@ -170,14 +182,14 @@ def _commit(
     logits[:, :FIRST_TEXT_ID] = -torch.inf
     p_T, best_T = logits.softmax(-1).max(-1)
     confidence_T = torch.where(ids_T == MASK, p_T, -torch.inf)
-    count = min(committed, int((ids_T == MASK).sum()))
+    count = min(committed, int((ids_T == MASK).sum()))  # the published loops look, too
     chosen = torch.topk(confidence_T, count).indices
     ids_T = ids_T.clone()
     ids_T[chosen] = best_T[chosen]
     return ids_T
 
 
-def _wait(network: Transformer) -> None:
-    device = network.table.weight.device
+def wait(device: torch.device) -> None:
+    """Until all that was launched is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

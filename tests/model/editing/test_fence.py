@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from model.editing.fence import at_depth_of, fenced
+from model.editing.fence import fenced
 
 
 @pytest.mark.parametrize(
@@ -24,18 +24,3 @@ from model.editing.fence import at_depth_of, fenced
 )
 def test_the_first_closed_block_is_the_code(reply: str, code: str | None) -> None:
     assert fenced(reply) == code
-
-
-@pytest.mark.parametrize(
-    ("code", "original", "expected"),
-    [
-        ("def f():\n    return 1\n", "    def f():\n        retrun 1\n", "    def f():\n        return 1\n"),
-        ("        x\n", "    y\n", "    x\n"),
-        ("\n\nx\n\n", "y", "x"),
-        ("x\n\ny\n", "\ta\n", "\tx\n\n\ty\n"),
-        ("\tx\n", "    y\n", "\tx\n"),
-        ("x", "y\n\n", "x\n\n"),
-    ],
-)
-def test_code_stands_at_the_depth_of_what_it_replaces(code: str, original: str, expected: str) -> None:
-    assert at_depth_of(code, original) == expected

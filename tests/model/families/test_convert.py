@@ -167,7 +167,7 @@ def test_what_has_no_room_is_refused_beforehand(
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"version": 2}, "is of version 2"),
+        ({"version": 1}, "is of version 1"),
         ({"guest": {}}, "convert the model again"),
         ({"model": {"width": 3}}, "incomplete"),
         ({"guest.kind": "int3"}, "'int3' are unknown"),

@@ -20,9 +20,9 @@ from model.decoders import Job
 from model.editing.edit import apply
 from model.editing.source import Span
 from model.engine import DiffusionEngine
+from model.families.prompts import Chat
 from model.gemma.engine import GemmaEngine, GemmaRun
 from model.gemma.replies import Replies
-from model.gemma.tokens import TheirChat
 from model.loading import load_engine, load_stepped
 from model.request import Complete, Document, Fill, Fix, Refactor, Request, Task
 from model.tokenizer import FIRST_TEXT_ID
@@ -44,7 +44,7 @@ def loaded(gemma_folder: Path) -> GemmaEngine:
 def engine(loaded: GemmaEngine) -> GemmaEngine:
     """What is random goes on to its limit; here that is near."""
     reader = loaded.reader
-    assert isinstance(reader.asking, TheirChat)
+    assert isinstance(reader.asking, Chat)
     reader = replace(
         reader,
         decoding=replace(reader.decoding, fill_limit=2 * CANVAS - 4),

@@ -18,7 +18,7 @@ from model.editing.edit import apply
 from model.editing.source import Span
 from model.engine import DiffusionEngine
 from model.families.errors import FamilyError
-from model.families.prompts import Chat, InPlace, InTheMiddle, asking_for
+from model.families.prompts import Chat
 from model.families.ways import Way
 from model.loading import is_foreign, load_engine
 from model.request import Complete, Document, Fill, Fix, Refactor, Request, Task
@@ -78,18 +78,18 @@ def test_policies_are_those_that_a_family_takes(case: Case, plain_tokenizer: Pat
     engine = brief(load_engine(str(folder_of(case, plain_tokenizer, tmp_path / "model"))))
     request = Request(Document(TEXT, "python"), Complete(TEXT.index("return a") + 8, asked=True))
     config = engine.backend.config
-    for policy in ("threshold:0.5", "hierarchy:0.9,0.4", "speculative"):
-        is_mode = policy == "speculative"
-        takes = (
-            config.clean_block == 1
-            if is_mode
-            else engine.guest is not None and engine.guest.way.by is not None
-        )
+    assert engine.guest is not None
+    takes_one = engine.guest.way.by is not None
+    is_full = config.clean_block == 0 and takes_one
+    policies = {"threshold:0.5": takes_one, "hierarchy:0.9,0.4": takes_one}
+    policies |= {"speculative": config.clean_block == 1}
+    policies |= {"default+dual": is_full, "threshold:0.5+prefix": is_full, "default+none": is_full}
+    for policy, takes in policies.items():
         asked = Request(request.document, request.task, policy=policy)
         if takes:
             assert engine.propose(asked).cost.forwards > 0
         else:
-            with pytest.raises(ValueError, match=r"no autoregressive mode|takes no policy"):
+            with pytest.raises(ValueError, match=r"no autoregressive mode|takes no policy|full attention"):
                 engine.propose(asked)
 
 
@@ -128,18 +128,45 @@ def test_a_reply_becomes_an_edit_of_its_region(plain_tokenizer: Path, tmp_path: 
     assert "unused b" in question
 
 
-def test_a_reply_to_tabbed_code_keeps_its_depth(plain_tokenizer: Path, tmp_path: Path) -> None:
-    """The network sees spaces, and replies with spaces and a level less of them."""
-    engine = load_engine(str(sdar(plain_tokenizer, tmp_path, TEMPLATE)))
-    reply = "```go\n    if x {\n        return a + b\n    }\n```"
-    text = "func f() int {\n\tfor {\n\t\tif x {\n\t\t\treturn a\n\t\t}\n\t}\n}\n"
+def replying(folder: Path, reply: str) -> DiffusionEngine:
+    """An engine whose network says a reply, whatever it is asked."""
+    engine = load_engine(str(folder))
 
     def says(job: Job, cache: KVCache) -> Decoder:
         return Canvas(tuple(engine.reader.tokenizer.encode(reply)), ())
         yield  # what makes it a generator
 
+    assert isinstance(engine, DiffusionEngine)
     assert engine.guest is not None
     engine.guest = replace(engine.guest, way=Way(says))
+    return engine
+
+
+@pytest.mark.parametrize(
+    "code", ["return a + b", "    return a + b", "def add(a, b):\n    return a + b", "a + b"]
+)
+def test_a_reply_becomes_a_completion(code: str, plain_tokenizer: Path, tmp_path: Path) -> None:
+    text = "import os\n\n\ndef add(a, b):\n    return \n\n\nprint(add(1, 2))\n"
+    engine = replying(sdar(plain_tokenizer, tmp_path, TEMPLATE), f"```python\n{code}\n```")
+    cursor = text.index("return ") + len("return ")
+    task = Complete(cursor, asked=True)
+    proposal = engine.propose(Request(Document(text, "python"), task))
+    assert apply(proposal.edits, text) == text.replace("return ", "return a + b"), proposal
+
+
+def test_a_replys_strings_keep_their_values(plain_tokenizer: Path, tmp_path: Path) -> None:
+    code = 'def f(self):\n    q = """\nSELECT 1\n"""\n    return run(q)\n'
+    text = 'class C:\n    def f(self):\n        q = """\nSELECT 1\n"""\n        return q\n'
+    engine = replying(sdar(plain_tokenizer, tmp_path, TEMPLATE), f"```python\n{code}```")
+    proposal = engine.propose(Request(Document(text, "python"), Refactor("run it", Span(10, len(text)))))
+    assert apply(proposal.edits, text) == text.replace("return q", "return run(q)"), proposal
+
+
+def test_a_reply_to_tabbed_code_keeps_its_depth(plain_tokenizer: Path, tmp_path: Path) -> None:
+    """The network sees spaces, and replies with spaces and a level less of them."""
+    reply = "```go\n    if x {\n        return a + b\n    }\n```"
+    text = "func f() int {\n\tfor {\n\t\tif x {\n\t\t\treturn a\n\t\t}\n\t}\n}\n"
+    engine = replying(sdar(plain_tokenizer, tmp_path, TEMPLATE), reply)
     span = Span(text.index("\t\tif"), text.index("\t}\n}"))
     proposal = engine.propose(Request(Document(text, "go"), Refactor("return the sum", span)))
     assert apply(proposal.edits, text) == text.replace("return a", "return a + b"), proposal
@@ -172,27 +199,6 @@ def test_bad_templates_are_refused(template: str, message: str, tokenizer: Token
     asking = Chat(tokenizer, {}, template)
     with pytest.raises(FamilyError, match=message):
         asking.fix(Around(""), "x", "")
-
-
-def test_the_best_way_to_ask_is_chosen(tokenizer: Tokenizer) -> None:
-    qwen = {"<|fim_prefix|>": 900, "<|fim_suffix|>": 901, "<|fim_middle|>": 902}
-    seed = {"<[fim-prefix]>": 900, "<[fim-suffix]>": 901, "<[fim-middle]>": 902}
-    around = Around("a = ", "1", "b\n")
-    encode = tokenizer.encode
-    whole = asking_for(tokenizer, qwen, None, sees_whole=True)
-    assert isinstance(whole, InPlace)
-    assert whole.fill(around).after == encode("1\nb\n")
-    assert whole.fill(Around("")).prompt == [2]
-    middle = asking_for(tokenizer, qwen, None, sees_whole=False)
-    assert isinstance(middle, InTheMiddle)
-    assert middle.fill(around).prompt == [900, *encode("a = "), 901, *encode("1\nb\n"), 902]
-    last = asking_for(tokenizer, seed, None, sees_whole=False).fill(around)
-    assert last.prompt == [901, *encode("1\nb\n"), 900, *encode("a = "), 902]
-    assert asking_for(tokenizer, {}, None, sees_whole=False).fill(around).prompt == encode("a = ")
-    chat = asking_for(tokenizer, qwen, TEMPLATE, sees_whole=False)
-    assert isinstance(chat, Chat)
-    assert chat.fill(around) == middle.fill(around)
-    assert not chat.cannot_edit
 
 
 def test_the_cpu_back_end_of_our_own_is_refused_for_guests(plain_tokenizer: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model.backends.interface import Candidates, Pass
+from model.backends.interface import Backend, Candidates, Pass
 from model.cache import KVCache
 from model.config import ModelConfig
 from model.tokenizer import EOS
@@ -22,11 +22,13 @@ LEVELS = np.array([0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 4.5])
 
 @dataclass
 class Script:
-    """`ids` are all that it can say. `seed` chooses the function; `calls` are the canvases with their start."""
+    """`ids` are all that it can say. `seed` chooses the function, in which nothing ties where there is a `spread`;
+    `calls` are the canvases with their start."""
 
     ids: Sequence[int] = (EOS, 24, 25, 26, 27, 28, 29)
     seed: int = 0
     end_bias: float = 0.0
+    spread: float = 0.0
     calls: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
 
     def scores(self, cached: Sequence[int], canvas: Sequence[int], row: int) -> np.ndarray:
@@ -34,6 +36,8 @@ class Script:
         key = [self.seed, row, 99, *cached, 98, *canvas]
         rng = np.random.default_rng([int(k) for k in key])
         scores = rng.choice(LEVELS, len(self.ids)) + self.end_bias * (np.array(self.ids) == EOS)
+        if self.spread:
+            scores += self.spread * rng.random(len(self.ids))
         return scores - np.log(np.exp(scores).sum())
 
     def ask(self, cached: Sequence[int], canvas: Sequence[int], start: int) -> np.ndarray:
@@ -46,7 +50,7 @@ class Script:
         return int(self.ids[int(logp.argmax())])
 
 
-class ScriptBackend:
+class ScriptBackend(Backend):
     """The script as a back end. Clean rows see their own block alone and what stands before it."""
 
     def __init__(self, script: Script, clean_block: int = 1) -> None:

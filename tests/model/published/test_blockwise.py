@@ -7,6 +7,7 @@ hierarchy and credit. Whole sequences are recomputed where the decoders use a ca
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -28,6 +29,9 @@ BIASES = st.sampled_from([-4.0, 0.0, 1.0, 30.0])
 
 
 def ours(script: Script, prompt: list[int], limit: int, policy: Policy, grid: Grid) -> list[int]:
+    if isinstance(policy, FixedSteps):
+        policy = replace(policy, of=grid.size)
+
     def start(job: Job, cache: KVCache) -> Decoder:
         return blockwise(job, cache, policy, grid)
 
@@ -82,7 +86,7 @@ def share(opened: int, steps: int, step: int) -> int:
 def static(steps, script, logp, block, active, fixed, opened, step, memory):
     confidence = [float(np.exp(row.max())) if a else -1.0 for row, a in zip(logp, active, strict=True)]
     order = sorted(range(len(block)), key=lambda i: (-confidence[i], i))
-    for i in order[: min(share(opened, steps, step), sum(active))]:
+    for i in order[: min(share(len(block), steps, step), sum(active))]:
         block[i] = script.best(logp[i])
     return block
 

@@ -69,11 +69,9 @@ def fast_dllm(
             order = sorted(masks, key=lambda i: (-float(np.exp(row[i].max())), i))
             count = sure_count(rule, [float(np.exp(row[i].max())) for i in order], opened, step)
             frozen = list(x)
-            for i in order[:count]:
+            for i in [start] if shifted and reuse != "none" and step == 0 else order[:count]:
                 x[i] = script.best(row[i])
             if reuse != "none" and step == 0:
-                if shifted and x[start] == MASK:
-                    x[start] = script.best(row[start])
                 begin, last = start, stop if reuse == "dual" else len(x)
                 cached = frozen[:start] + (frozen[stop:] if reuse == "dual" else [])
             step += 1
@@ -195,6 +193,29 @@ def test_of_unknown_lengths_the_surest_is_taken(seed, prompt, after, limit) -> N
 
     def start(job: Job, cache: KVCache) -> Decoder:
         return of_unknown_length(job, cache, Threshold(0.0), Whole(64))
+
+    assert len(run(engine, Job(prompt, limit=limit, after=after), start)) == length
+    assert engine.calls[: len(sure)] == plain.calls
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+@given(seed=SEEDS, prompt=TEXTS, after=TEXTS, limit=st.integers(4, 40))
+@settings(max_examples=20, deadline=None)
+def test_with_a_cache_the_lengths_are_tried_behind_the_first_ones_prompt(
+    shifted, seed, prompt, after, limit
+) -> None:
+    plain, engine = Script(seed=seed, end_bias=-50), Script(seed=seed, end_bias=-50)
+    sure, begin = {}, 0
+    for n in [n for n in LENGTHS if n <= limit]:
+        ids = [*prompt, *[MASK] * n, *after]
+        logp = plain.ask(ids[:begin], ids[begin:], begin)
+        at = len(prompt) - shifted - begin
+        sure[n] = float(np.mean([logp[at + i].max() for i in range(n)]))
+        begin = len(prompt) - shifted
+    length = max(sure, key=lambda n: sure[n])
+
+    def start(job: Job, cache: KVCache) -> Decoder:
+        return of_unknown_length(job, cache, Threshold(0.0), Whole(64, "dual", shifted))
 
     assert len(run(engine, Job(prompt, limit=limit, after=after), start)) == length
     assert engine.calls[: len(sure)] == plain.calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,21 @@ from model.tokenizer import Tokenizer
 from model.train.corpus import SourceFile
 from model.train.recipes import Phase, Pretraining, Recipe
 from model.train.tasks import Limits
-
-ROOT = Path(__file__).parents[3]
+from tests.library import library_files
 
 
 @pytest.fixture(scope="session")
 def files() -> list[SourceFile]:
-    return [
-        SourceFile("model", p.name, p.read_text("utf-8"))
-        for p in sorted((ROOT / "model").glob("*.py"))
-        if p.stat().st_size > 500
-    ]
+    return [SourceFile("library", p.name, p.read_text("utf-8")) for p in library_files()]
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a folder."""
+    folder = tmp_path_factory.mktemp("library")
+    for path in library_files():
+        shutil.copy(path, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
