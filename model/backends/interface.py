@@ -88,8 +88,6 @@ class Backend(ABC):
     """Rows of a prompt that are encoded at once: between two chunks a more urgent request may come first."""
     prompt_bytes: int = 64 << 20
     """How much may be remembered of earlier prompts."""
-    chunk: int = 256
-    """Rows of a prompt that are worth one forward."""
 
     @property
     def spare(self) -> int:
@@ -108,11 +106,6 @@ class Backend(ABC):
     @abstractmethod
     def forward(self, passes: Sequence[Pass]) -> list[Candidates]:
         """Run all passes as one batch; each pass's causal tokens are in its cache afterwards."""
-
-    @property
-    def spare(self) -> int:
-        """Caches that may be taken without taking memory that others need."""
-        return 1 << 30
 
     def on_pressure(self, relieve: Callable[[], None]) -> None:
         """`relieve` is called where memory runs out: it gives up what can be computed again. Only a device with memory
