@@ -84,15 +84,16 @@ def grouped_linear(
     require(ends_E.dtype == torch.int32, f"ends must be int32, not {ends_E.dtype}")
     if source_M is not None:
         require(source_M.dtype == torch.int32, f"source must be int32, not {source_M.dtype}")
-    check = _check_int4 if isinstance(weight, Int4) else _check_rows
-    (e, o), parts = check(x_NI, weight)
+    (e, o), parts = _check_int4(x_NI, weight) if isinstance(weight, Int4) else _check_rows(x_NI, weight)
     require_shape("ends", ends_E, (e,))
     is_fp8 = parts[0].dtype == torch.float8_e4m3fn
     obstacle = dispatch.fp8_obstacle(x_NI.device) if is_fp8 else None
     if not dispatch.use_triton(backend, (x_NI, *parts, ends_E, source_M), obstacle):
         return grouped_linear_reference(x_NI, weight, ends_E, source_M)
     require_rows(x=x_NI, ends=ends_E, source=source_M)
-    return (_launch_int4 if isinstance(weight, Int4) else _launch)(x_NI, weight, ends_E, source_M, o)
+    if isinstance(weight, Int4):
+        return _launch_int4(x_NI, weight, ends_E, source_M, o)
+    return _launch(x_NI, weight, ends_E, source_M, o)
 
 
 def _check_rows(x: torch.Tensor, weight: torch.Tensor | Scaled) -> tuple[tuple[int, int], list[torch.Tensor]]:
