@@ -18,13 +18,14 @@ from model.backends.interface import Backend, Candidates, Pass
 from model.backends.network import Network
 from model.backends.products import KINDS, Kind, Weights, product_with
 from model.checkpoint import ModelError
+from model.config import Experts, ModelConfig
 from model.families.convert import check_room, convert
 from model.families.converted import open_converted
 from model.families.foreign import ForeignCheckpoint, open_foreign
 from model.families.load import load_converted, load_network
 from model.families.loss import measure
 from model.families.sizes import KINDS as SIZED
-from model.families.sizes import cache_bytes, weight_bytes
+from model.families.sizes import cache_bytes, largest_step, weight_bytes
 from model.loading import is_converted, is_foreign, load_engine
 from model.request import Complete, Document, Request
 from model.tokenizer import FIRST_TEXT_ID, MASK
@@ -137,6 +138,16 @@ def test_experts_of_sixteen_bits_in_a_small_folder_are_refused(plain_tokenizer: 
     save(dict(weights), out)
     with pytest.raises(ModelError, match=r"lack layers.0.mixture.down.int8, .*; convert the model again"):
         open_converted(out)
+
+
+def test_memory_is_foreseen_for_a_layer_and_not_for_float32_of_all_experts() -> None:
+    experts = Experts(256, 8, 512, 512, 1, 8, 4, 2.5, "sigmoid", has_bias=True)
+    mini = ModelConfig("mini", 157_208, 2048, 20, 16, 4, 128, 5120, 8192, 384, tied=False, experts=experts)
+    layer = 257 * 3 * 512 * 2048
+    assert 3 * layer < largest_step(mini) < 3.6 * layer
+    assert largest_step(replace(mini, layers=40)) == largest_step(mini)
+    assert weight_bytes(mini, "int8") < 0.53 * weight_bytes(mini, "plain")
+    assert weight_bytes(mini, "int4") < 0.3 * weight_bytes(mini, "plain")
 
 
 @pytest.mark.parametrize("kind", KINDS)
