@@ -33,7 +33,7 @@ from kernels.dispatch import (
     require_shape,
     tl,
 )
-from kernels.pack import GROUPS, Int4, dequantize_int4
+from kernels.pack import GROUPS, Int4, dequantize_int4, int4_tile, load_group, widen
 
 MANY_ROWS = 256
 """Rows above which the library multiplies."""
@@ -223,27 +223,13 @@ def _int4_linear_kernel(
     """A tile of outputs over one split of the groups."""
     r = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     o = tl.program_id(1) * BLOCK_O + tl.arange(0, BLOCK_O)
-    j = tl.arange(0, HALF)
-    in_r, in_o = (r < rows)[:, None], o < outputs
     at_x = x + r.to(tl.int64)[:, None] * inputs
-    at_packed = packed + o.to(tl.int64)[None, :] * (groups * HALF) + j[:, None]
     share = tl.cdiv(groups, SPLITS)
     begin = tl.program_id(2) * share
-    # Each group's scales and zero points are loaded a step ahead: they are too few for the copies that run behind the
-    # products, and a step that waited for them would wait for the memory.
-    scale_O, zero_O = _load_group(scale, zero, begin, o, groups, outputs, HAS_ZERO)
-    sum_RO = tl.zeros([BLOCK_R, BLOCK_O], tl.float32)
-    for n in range(begin, tl.minimum(begin + share, groups)):
-        next_scale_O, next_zero_O = _load_group(scale, zero, n + 1, o, groups, outputs, HAS_ZERO)
-        low = n * (2 * HALF) + j
-        high = low + HALF
-        low_RH = tl.load(at_x + low[None, :], mask=in_r & (low < inputs)[None, :], other=0.0)
-        high_RH = tl.load(at_x + high[None, :], mask=in_r & (high < inputs)[None, :], other=0.0)
-        byte_HO = tl.load(at_packed + n * HALF, mask=in_o[None, :], other=0)
-        first_HO = _widen(byte_HO & 15, zero_O).to(low_RH.dtype)
-        second_HO = _widen(byte_HO >> 4, zero_O).to(low_RH.dtype)
-        sum_RO += (dot(low_RH, first_HO) + dot(high_RH, second_HO)) * scale_O.to(tl.float32)[None, :]
-        scale_O, zero_O = next_scale_O, next_zero_O
+    sum_RO = int4_tile(
+        at_x, (r < rows)[:, None], packed, scale, zero, o, begin, tl.minimum(begin + share, groups),
+        groups, outputs, inputs, HALF, HAS_ZERO, BLOCK_R, BLOCK_O,
+    )  # fmt: skip
     _store_tile(out, sum_RO, r, o, rows, outputs)
 
 
@@ -255,33 +241,13 @@ def _widen_int4_kernel(
     """A group of a tile of outputs in the dtype of `out`."""
     o, n = tl.program_id(0) * BLOCK_O + tl.arange(0, BLOCK_O), tl.program_id(1)
     j, in_o, o64 = tl.arange(0, HALF), (o < outputs)[None, :], o.to(tl.int64)[None, :]
-    scale_O, zero_O = _load_group(scale, zero, n, o, groups, outputs, HAS_ZERO)
+    scale_O, zero_O = load_group(scale, zero, n, o, groups, outputs, HAS_ZERO)
     byte_HO = tl.load(packed + (o64 * groups + n) * HALF + j[:, None], mask=in_o, other=0)
     low = n * (2 * HALF) + j[:, None]
     at_low, wide_O = out + o64 * inputs + low, scale_O.to(tl.float32)[None, :]
-    low_HO, high_HO = _widen(byte_HO & 15, zero_O) * wide_O, _widen(byte_HO >> 4, zero_O) * wide_O
+    low_HO, high_HO = widen(byte_HO & 15, zero_O) * wide_O, widen(byte_HO >> 4, zero_O) * wide_O
     tl.store(at_low, low_HO.to(out.dtype.element_ty), mask=in_o & (low < inputs))
     tl.store(at_low + HALF, high_HO.to(out.dtype.element_ty), mask=in_o & (low + HALF < inputs))
-
-
-@jit
-def _load_group(scale, zero, n, o, groups, outputs, HAS_ZERO: constexpr):
-    """Scales and zero points of group n, as they are: whoever widened them here would wait for them here."""
-    at = n * outputs + o
-    mask = (o < outputs) & (at < groups * outputs)
-    scale_O = tl.load(scale + at, mask=mask, other=0.0)
-    zero_O = (tl.zeros_like(o) + 8).to(tl.uint8)
-    if HAS_ZERO:
-        zero_O = tl.load(zero + at, mask=mask, other=0)
-    return scale_O, zero_O
-
-
-@jit
-def _widen(q_HO, zero_O):
-    """`q - zero` in float32 for whole numbers below 2^23: or-ed into the bits of 2^23 they are float32 without a
-    conversion, of which a multiprocessor does fewer at a time than of anything else here."""
-    bits_HO = q_HO.to(tl.int32) | 0x4B000000
-    return bits_HO.to(tl.float32, bitcast=True) - (zero_O.to(tl.float32) + 8388608.0)[None, :]
 
 
 @jit

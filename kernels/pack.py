@@ -1,4 +1,5 @@
-"""Weights of four and eight bits as the products in gemm.py read them: how they are rounded, packed and unpacked.
+"""Weights of four and eight bits as the products in gemm.py and grouped.py read them: how they are rounded, packed,
+unpacked, and multiplied where they have four.
 
 FP8 is e4m3 with one float32 scale for each output row, the row's peak at 448. INT4 is unsigned, in groups of 32, 64
 or 128 inputs that share a scale and a zero point: weight = (q - zero) * scale, with zero 8 everywhere where no zero
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 import torch
 
-from kernels.dispatch import require, require_shape
+from kernels.dispatch import constexpr, dot, jit, require, require_shape, tl
 
 LARGEST_FP8 = 448.0
 GROUPS = (32, 64, 128)
@@ -25,11 +26,17 @@ MIDDLE = 8
 
 
 class Int4(NamedTuple):
-    """Packed bytes, scales of their groups, and zero points (uint8) unless they are all `MIDDLE`."""
+    """Packed bytes, scales of their groups, and zero points (uint8) unless they are all `MIDDLE`; of several matrices,
+    stacked, each has a dimension more."""
 
     packed_ONH: torch.Tensor
     scale_NO: torch.Tensor
     zero_NO: torch.Tensor | None
+
+    def matrix(self, e: int) -> Int4:
+        """One of a stack."""
+        zero = self.zero_NO
+        return Int4(self.packed_ONH[e], self.scale_NO[e], None if zero is None else zero[e])
 
 
 def quantize_fp8(weight_OI: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -81,3 +88,49 @@ def dequantize_int4(weight: Int4, inputs: int) -> torch.Tensor:
     q_ONG = unpack_int4(packed, n * 2 * h).reshape(o, n, 2 * h).float()
     zero = MIDDLE if zero_NO is None else zero_NO.T.float()[..., None]
     return ((q_ONG - zero) * scale_NO.T.float()[..., None]).flatten(1)[:, :inputs]
+
+
+@jit
+def int4_tile(
+    at_x, in_r, packed, scale, zero, o, begin, end, groups, outputs, inputs,
+    HALF: constexpr, HAS_ZERO: constexpr, BLOCK_R: constexpr, BLOCK_O: constexpr,
+):  # fmt: skip
+    """For kernels: rows that begin `at_x` times the outputs `o` of a matrix, over its groups from `begin` to `end`."""
+    j, in_o = tl.arange(0, HALF), o < outputs
+    at_packed = packed + o.to(tl.int64)[None, :] * (groups * HALF) + j[:, None]
+    # Each group's scales and zero points are loaded a step ahead: they are too few for the copies that run behind the
+    # products, and a step that waited for them would wait for the memory.
+    scale_O, zero_O = load_group(scale, zero, begin, o, groups, outputs, HAS_ZERO)
+    sum_RO = tl.zeros([BLOCK_R, BLOCK_O], tl.float32)
+    for n in range(begin, end):
+        next_scale_O, next_zero_O = load_group(scale, zero, n + 1, o, groups, outputs, HAS_ZERO)
+        low = n * (2 * HALF) + j
+        high = low + HALF
+        low_RH = tl.load(at_x + low[None, :], mask=in_r & (low < inputs)[None, :], other=0.0)
+        high_RH = tl.load(at_x + high[None, :], mask=in_r & (high < inputs)[None, :], other=0.0)
+        byte_HO = tl.load(at_packed + n * HALF, mask=in_o[None, :], other=0)
+        first_HO = widen(byte_HO & 15, zero_O).to(low_RH.dtype)
+        second_HO = widen(byte_HO >> 4, zero_O).to(low_RH.dtype)
+        sum_RO += (dot(low_RH, first_HO) + dot(high_RH, second_HO)) * scale_O.to(tl.float32)[None, :]
+        scale_O, zero_O = next_scale_O, next_zero_O
+    return sum_RO
+
+
+@jit
+def load_group(scale, zero, n, o, groups, outputs, HAS_ZERO: constexpr):
+    """For kernels: scales and zero points of group n as they are: whoever widened them here would wait here."""
+    at = n * outputs + o
+    mask = (o < outputs) & (at < groups * outputs)
+    scale_O = tl.load(scale + at, mask=mask, other=0.0)
+    zero_O = (tl.zeros_like(o) + 8).to(tl.uint8)
+    if HAS_ZERO:
+        zero_O = tl.load(zero + at, mask=mask, other=0)
+    return scale_O, zero_O
+
+
+@jit
+def widen(q_HO, zero_O):
+    """For kernels: `q - zero` in float32 for whole numbers below 2^23: or-ed into the bits of 2^23 they are float32
+    without a conversion, of which a multiprocessor does fewer at a time than of anything else here."""
+    bits_HO = q_HO.to(tl.int32) | 0x4B000000
+    return bits_HO.to(tl.float32, bitcast=True) - (zero_O.to(tl.float32) + 8388608.0)[None, :]

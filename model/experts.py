@@ -31,7 +31,7 @@ class Mixture(nn.Module):
 
     def forward(self, x_BTC: torch.Tensor) -> torch.Tensor:
         x_NC = x_BTC.reshape(-1, x_BTC.shape[-1])
-        chosen_NK, weight_NK = self.route(x_NC)
+        chosen_NK, weight_NK = route(self.experts, x_NC, self.router.weight, self.bias)
         out_NC = torch.zeros_like(x_NC)
         for expert in chosen_NK.unique().tolist():
             row, choice = torch.nonzero(chosen_NK == expert, as_tuple=True)
@@ -41,28 +41,30 @@ class Mixture(nn.Module):
             out_NC = out_NC + _swiglu(self.shared_gate_up(x_NC), self.shared_down.weight)
         return out_NC.view_as(x_BTC)
 
-    def route(self, x_NC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The experts of each row and their weights, `[N, K]`."""
-        e = self.experts
-        wide = torch.promote_types(x_NC.dtype, torch.float32)
-        logits_NE = F.linear(x_NC.to(wide), self.router.weight.to(wide))
-        score_NE = logits_NE.sigmoid() if e.scoring == "sigmoid" else logits_NE.softmax(dim=-1)
-        wish_NE = score_NE if self.bias is None else score_NE + self.bias.to(wide)
-        if e.groups > 1:
-            wish_NE = self._in_best_groups(wish_NE)
-        chosen_NK = wish_NE.topk(e.per_token, dim=-1).indices
-        weight_NK = score_NE.gather(1, chosen_NK)
-        if e.is_normalised and e.per_token > 1:
-            weight_NK = weight_NK / (weight_NK.sum(-1, keepdim=True) + 1e-20)
-        return chosen_NK, weight_NK * e.scaling
 
-    def _in_best_groups(self, wish_NE: torch.Tensor) -> torch.Tensor:
-        """What is outside of a row's best groups can no longer be chosen."""
-        e = self.experts
-        groups = wish_NE.view(len(wish_NE), e.groups, -1)
-        best = groups.topk(min(2, groups.shape[-1]), dim=-1).values.sum(-1).topk(e.groups_per_token).indices
-        is_out = torch.ones_like(groups[..., 0], dtype=torch.bool).scatter_(1, best, False)
-        return groups.masked_fill(is_out[..., None], float("-inf")).view_as(wish_NE)
+def route(
+    e: Experts, x_NC: torch.Tensor, router_EC: torch.Tensor, bias_E: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The experts of each row and their weights, `[N, K]`."""
+    wide = torch.promote_types(x_NC.dtype, torch.float32)
+    logits_NE = F.linear(x_NC.to(wide), router_EC.to(wide))
+    score_NE = logits_NE.sigmoid() if e.scoring == "sigmoid" else logits_NE.softmax(dim=-1)
+    wish_NE = score_NE if bias_E is None else score_NE + bias_E.to(wide)
+    if e.groups > 1:
+        wish_NE = _in_best_groups(e, wish_NE)
+    chosen_NK = wish_NE.topk(e.per_token, dim=-1).indices
+    weight_NK = score_NE.gather(1, chosen_NK)
+    if e.is_normalised and e.per_token > 1:
+        weight_NK = weight_NK / (weight_NK.sum(-1, keepdim=True) + 1e-20)
+    return chosen_NK, weight_NK * e.scaling
+
+
+def _in_best_groups(e: Experts, wish_NE: torch.Tensor) -> torch.Tensor:
+    """What is outside of a row's best groups can no longer be chosen."""
+    groups = wish_NE.view(len(wish_NE), e.groups, -1)
+    best = groups.topk(min(2, groups.shape[-1]), dim=-1).values.sum(-1).topk(e.groups_per_token).indices
+    is_out = torch.ones_like(groups[..., 0], dtype=torch.bool).scatter_(1, best, False)
+    return groups.masked_fill(is_out[..., None], float("-inf")).view_as(wish_NE)
 
 
 def _swiglu(gate_up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:

@@ -18,13 +18,11 @@ import torch
 import torch.nn.functional as F
 
 from kernels.attention import cached_attention
-from kernels.mlp import silu_gate
 from kernels.norm import add_rms_norm
 from kernels.rope import rotate_and_store
-from model.backends.mixture import mix
-from model.backends.products import Parts, Product, Weights, product_with, widened
-from model.config import ModelConfig
-from model.experts import Mixture
+from model.backends.mixture import fused_mixture, gated, mixture_tensors
+from model.backends.products import Product, Weights, named, product_with
+from model.config import Experts, ModelConfig
 from model.rotary import frequencies, loudness, magnitude
 from model.transformer import Layer, Transformer
 
@@ -52,9 +50,7 @@ class _Layer:
     k_norm_D: torch.Tensor | None
     out: Product
     mlp_norm_C: torch.Tensor
-    mixture: Mixture | None
-    gate_up: Product | None
-    down: Product | None
+    mlp: Product
 
 
 class Network:
@@ -71,8 +67,8 @@ class Network:
         }
         if not transformer.config.tied:
             tops["head.weight"] = transformer.output_table.detach()
-        own = (cast("Layer", layer) for layer in transformer.layers)
-        layers = [_built(_taken_apart(layer, weights), layer.mixture) for layer in own]
+        own = (layer_tensors(cast("Layer", layer), weights) for layer in transformer.layers)
+        layers = [_built(each, _experts(transformer.config, i)) for i, each in enumerate(own)]
         self._set(transformer.config, tops, layers)
 
     @classmethod
@@ -86,8 +82,7 @@ class Network:
         for i in range(config.layers):
             begin = f"layers.{i}."
             own = {name.removeprefix(begin): t for name, t in tensors.items() if name.startswith(begin)}
-            mixture = _mixture_of(config, own) if i >= config.dense_layers else None
-            layers.append(_built(own, mixture, is_wide))
+            layers.append(_built(own, _experts(config, i), is_wide))
         network._set(config, tensors, layers)
         network.is_wide = is_wide
         return network
@@ -117,7 +112,7 @@ class Network:
             x_BTC, h_BTC = add_rms_norm(layer.out(mixed), x_BTC, layer.mlp_norm_C, config.norm_eps)
             is_last = i + 1 == len(self._layers)
             norm = self.norm_C if is_last else self._layers[i + 1].attention_norm_C
-            x_BTC, h_BTC = add_rms_norm(_mlp(layer, h_BTC), x_BTC, norm, config.norm_eps)
+            x_BTC, h_BTC = add_rms_norm(layer.mlp(h_BTC), x_BTC, norm, config.norm_eps)
         return h_BTC
 
     def _attend(
@@ -157,40 +152,31 @@ class Network:
         return out_BHTD.transpose(1, 2).reshape(b, t, h * d)
 
 
-def _mlp(layer: _Layer, h_BTC: torch.Tensor) -> torch.Tensor:
-    if layer.mixture is not None:
-        return mix(layer.mixture, h_BTC)
-    assert layer.gate_up is not None
-    assert layer.down is not None
-    return layer.down(silu_gate(layer.gate_up(h_BTC)))
-
-
 def layer_tensors(layer: Layer, weights: Weights) -> dict[str, torch.Tensor]:
-    """A layer's weights in the layout of the fused products, each under its name; experts as they are. The layer must
-    not be used afterwards."""
-    mixture = layer.mixture.state_dict() if layer.mixture is not None else {}
-    return _taken_apart(layer, weights) | {f"mixture.{name}": t for name, t in mixture.items()}
-
-
-def _taken_apart(layer: Layer, weights: Weights) -> dict[str, torch.Tensor]:
-    """All but the experts; what was copied is given back."""
+    """A layer's weights in the layout of the fused products, each under its name; what was copied is given back. The
+    layer must not be used afterwards."""
     qkv = torch.cat((layer.q.weight.detach(), layer.kv.weight.detach()))
     bias = None if layer.q.bias is None else torch.cat((layer.q.bias.detach(), layer.kv.bias.detach()))
     del layer.q, layer.kv
     matrices = {"qkv": weights.parts(qkv, bias), "out": weights.parts(layer.out.weight.detach())}
-    if layer.mixture is None:
+    mixture: dict[str, torch.Tensor] = {}
+    if layer.mixture is not None:
+        mixture = mixture_tensors(layer.mixture, weights)
+    else:
         matrices["gate_up"] = weights.parts(layer.gate_up.weight.detach())
         matrices["down"] = weights.parts(layer.down.weight.detach())
     norms = ["attention_norm", "mlp_norm", *(("q_norm", "k_norm") if layer.config.qk_norm else ())]
-    found = {f"{name}.weight": getattr(layer, name).weight.detach() for name in norms}
+    found = {f"{name}.weight": getattr(layer, name).weight.detach() for name in norms} | mixture
     return found | {f"{name}.{part}": t for name, parts in matrices.items() for part, t in parts.items()}
 
 
-def _built(tensors: Mapping[str, torch.Tensor], mixture: Mixture | None, is_wide: bool = False) -> _Layer:
+def _experts(config: ModelConfig, layer: int) -> Experts | None:
+    return config.experts if layer >= config.dense_layers else None
+
+
+def _built(tensors: Mapping[str, torch.Tensor], experts: Experts | None, is_wide: bool = False) -> _Layer:
     def product(name: str) -> Product:
-        begin = f"{name}."
-        parts: Parts = {n.removeprefix(begin): t for n, t in tensors.items() if n.startswith(begin)}
-        return product_with(widened(parts) if is_wide else parts)
+        return product_with(named(tensors, name, is_wide))
 
     return _Layer(
         tensors["attention_norm.weight"],
@@ -199,17 +185,7 @@ def _built(tensors: Mapping[str, torch.Tensor], mixture: Mixture | None, is_wide
         tensors.get("k_norm.weight"),
         product("out"),
         tensors["mlp_norm.weight"],
-        mixture,
-        None if mixture is not None else product("gate_up"),
-        None if mixture is not None else product("down"),
+        gated(product("gate_up"), product("down"))
+        if experts is None
+        else fused_mixture(experts, tensors, is_wide),
     )
-
-
-def _mixture_of(config: ModelConfig, tensors: Mapping[str, torch.Tensor]) -> Mixture:
-    assert config.experts is not None
-    with torch.device("meta"):  # only the modules
-        mixture = Mixture(config.width, config.experts)
-    begin = "mixture."
-    state = {name.removeprefix(begin): t for name, t in tensors.items() if name.startswith(begin)}
-    mixture.load_state_dict(state, assign=True)
-    return mixture.requires_grad_(False).eval()

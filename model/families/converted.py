@@ -150,10 +150,9 @@ def _ids(identity: Identity) -> Iterator[int]:
 
 
 def _check(shards: Shards, config: ModelConfig, kind: str) -> None:
-    """Raises FamilyError naming tensors that are missing, unexpected or misshapen; those of experts are not looked
-    at."""
+    """Raises FamilyError naming tensors that are missing, unexpected or misshapen."""
     wanted = _shapes(config, kind)
-    found = {name: each.shape for name, each in shards.tensors.items() if ".mixture." not in name}
+    found = {name: each.shape for name, each in shards.tensors.items()}
     if missing := sorted(wanted.keys() - found.keys()):
         raise FamilyError(f"{shards.folder}: the weights lack {', '.join(missing[:5])}; {_AGAIN}")
     if unexpected := sorted(found.keys() - wanted.keys()):
@@ -184,9 +183,13 @@ def _shapes(config: ModelConfig, kind: str) -> dict[str, tuple[int, ...]]:
             shapes |= {f"{at}{row}_norm.weight": (d,) for row in "qk"}
         if config.qkv_bias:
             shapes[f"{at}qkv.bias"] = ((config.heads + 2 * config.kv_heads) * d,)
-        names = ("qkv", "out", "gate_up", "down") if i < config.dense_layers else ("qkv", "out")
-        for name, (outputs, inputs, _) in zip(names, matrices(config), strict=False):
-            shapes |= {f"{at}{name}.{part}": s for part, s in parts_of(outputs, inputs, kind).items()}
+        if i >= config.dense_layers and (e := config.experts):
+            shapes[f"{at}mixture.router.weight"] = (e.count, c)
+            if e.has_bias:
+                shapes[f"{at}mixture.bias"] = (e.count,)
+    for matrix in matrices(config):
+        parts = parts_of(matrix, kind).items()
+        shapes |= {f"layers.{i}.{matrix.name}.{part}": shape for i in matrix.layers for part, shape in parts}
     return shapes
 
 

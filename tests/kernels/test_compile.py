@@ -16,11 +16,11 @@ from kernels import dispatch
 from kernels.attention import cached_attention
 from kernels.commit import commit
 from kernels.gemm import fp8_linear, int4_linear, int8_linear
-from kernels.grouped import grouped_linear
+from kernels.grouped import Scaled, Stack, grouped_linear
 from kernels.head import head_candidates
 from kernels.mlp import silu_gate
 from kernels.norm import add_rms_norm, add_rms_norm_quantized
-from kernels.pack import quantize_int4
+from kernels.pack import Int4, quantize_int4
 from kernels.rope import rotate_and_store
 
 SHARED_MEMORY = 227 * 1024
@@ -71,8 +71,21 @@ OPERATIONS: dict[str, Callable[[torch.dtype], object]] = {
         torch.zeros(64, dtype=torch.int32),
         torch.zeros(256, dtype=torch.int32),
     ),
+    "grouped-int8": lambda dtype: experts(dtype, torch.int8),
+    "grouped-fp8": lambda dtype: experts(dtype, torch.float8_e4m3fn),
+    "grouped-int4": lambda dtype: experts(dtype, torch.uint8),
     "mlp": lambda dtype: silu_gate(torch.zeros(32, 2816, dtype=dtype)),
 }
+
+
+def experts(dtype: torch.dtype, kind: torch.dtype) -> None:
+    ends, source = torch.zeros(64, dtype=torch.int32), torch.zeros(256, dtype=torch.int32)
+    if kind == torch.uint8:
+        scale = torch.zeros(64, 16, 1024)
+        weight: Stack = Int4(torch.zeros(64, 1024, 16, 64, dtype=kind), scale.bfloat16(), scale.to(kind))
+    else:
+        weight = Scaled(torch.zeros(64, 1024, 2048).to(kind), torch.zeros(64, 1024))
+    grouped_linear(torch.zeros(32, 2048, dtype=dtype), weight, ends, source)
 
 
 def attention(

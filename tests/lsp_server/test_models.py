@@ -129,7 +129,9 @@ def test_info_describes_every_family_without_loading_it(
     assert facts["ids"]["mask"]["name"] in case.specials
     assert facts["memory"]["free"] > 0
     kinds = facts["memory"]["weights"]
-    assert kinds["bf16"] > kinds["int8"] > kinds["int4"]
+    assert kinds["bf16"] > max(
+        kinds["int8"], kinds["int4"]
+    )  # which of them is less a group's padding decides
     out = said(capsys, "info", "--model", "it", "--device", "cpu")
     for word in ("family", "attention", "mask, end", "asked", "decodes", "memory", "free", "in use"):
         assert f"\n  {word}" in out

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from model.backends.interface import Candidates
+from model.backends.products import Kind
 from model.bench.gpu.commits import Replay, constant, forwards, read_commits
 from model.bench.gpu.shapes import SHAPES, cache_bytes, operations, weight_bytes
 from model.policies import View
@@ -79,6 +80,18 @@ def test_a_mixture_counts_the_experts_that_a_row_goes_to() -> None:
         163 * experts, rel=0.01
     )
     assert weight_bytes(config, "plain", 2, 512) == pytest.approx(whole, rel=1e-4)
+
+
+@pytest.mark.parametrize(("kind", "row"), [("int8", 1 + 4 / 2048), ("fp8", 1 + 4 / 2048), ("int4", 67 / 128)])
+def test_quantised_experts_are_read_as_they_are_kept(kind: Kind, row: float) -> None:
+    """`row` bytes for a weight of the gate and up matrices, and of the down matrix, whose rows have 512."""
+    config = SHAPES["llada2-mini"]
+    down = row if kind == "int4" else 1 + 4 / 512
+    expert = 19 * 512 * 2048 * (2 * row + down)
+    whole = weight_bytes(config, kind, 2)
+    assert whole - weight_bytes(config, kind, 2, 1) == pytest.approx((256 - 8) * expert)
+    kept = whole - 256 * expert  # one table of 16 bits, and 0.3 billion dense weights
+    assert 0.7e9 < kept < 1.2e9
 
 
 def test_a_constant_trace_ends_with_the_rest_of_a_block() -> None:

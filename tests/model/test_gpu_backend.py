@@ -182,9 +182,10 @@ def test_out_of_memory_is_tried_again_and_then_said(device: torch.device, monkey
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("experts", [None, Experts(8, 2, 144, shared_ff=48, dense_layers=1)], ids=str)
 @pytest.mark.parametrize("kind", ["int8", "fp8", "int4"])
-def test_smaller_weights_say_nearly_the_same(kind, device: torch.device) -> None:
-    config = replace(PLAIN, width=128, ff=256, heads=4, head_size=32)
+def test_smaller_weights_say_nearly_the_same(kind, experts: Experts | None, device: torch.device) -> None:
+    config = replace(PLAIN, width=128, ff=256, heads=4, head_size=32, experts=experts)
     said = []
     for weights in (Weights(), Weights(kind)):
         torch.manual_seed(1)

@@ -56,8 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.write(
         f"{name_of(out)}: {arguments.weights} weights, {in_size(sizes[1])} ({in_size(sizes[0])} before) in {out}\n"
     )
-    if checkpoint.config.experts is not None and arguments.weights != "plain":
-        sys.stdout.write("Experts stay 16 bits: they are what most of this model's weights are.\n")
     sys.stdout.write(f"{note}\nChoose it: redraft models use {name_of(out)}\n")
     return 0
 

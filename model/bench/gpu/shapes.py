@@ -102,7 +102,7 @@ def weight_bytes(config: ModelConfig, kind: Kind, number: int, rows: int | None 
     if rows is None or (e := config.experts) is None:
         return read
     unmet = e.count * (1 - e.per_token / e.count) ** rows
-    return round(read - unmet * 3 * e.ff * config.width * (config.layers - e.dense_layers) * number)
+    return round(read - unmet * sizes.expert_bytes(config, kind, number))
 
 
 def cache_bytes(config: ModelConfig, rows: int, number: int) -> int:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from model.backends.gpu import GpuBackend
 from model.backends.interface import Backend, Candidates, Pass
 from model.backends.network import Network
 from model.backends.products import KINDS, Kind, Weights, product_with
 from model.checkpoint import ModelError
+from model.config import Experts, ModelConfig
 from model.families.convert import check_room, convert
 from model.families.converted import open_converted
 from model.families.foreign import ForeignCheckpoint, open_foreign
 from model.families.load import load_converted, load_network
 from model.families.loss import measure
 from model.families.sizes import KINDS as SIZED
-from model.families.sizes import cache_bytes, weight_bytes
+from model.families.sizes import cache_bytes, largest_step, weight_bytes
 from model.loading import is_converted, is_foreign, load_engine
 from model.request import Complete, Document, Request
 from model.tokenizer import FIRST_TEXT_ID, MASK
@@ -36,6 +40,18 @@ def published(case: Case, plain: Path, folder: Path) -> ForeignCheckpoint:
     save({name: tensor.bfloat16() for name, tensor in tensors.items()}, folder)
     (folder / "chat_template.jinja").write_text(TEMPLATE)
     return open_foreign(folder)
+
+
+MIXTURES = [
+    # As wide as a group of four bits and a part of one.
+    replace(case, config={**case.config, "hidden_size": 160, "moe_intermediate_size": 144})
+    for case in ALL
+    if case.name in ("sdar-moe", "llada2.0")
+]
+
+
+def stored(folder: Path) -> Mapping[str, torch.Tensor]:
+    return {n: t for file in folder.glob("*.safetensors") for n, t in load_file(file).items()}
 
 
 def at_loading(checkpoint: ForeignCheckpoint, kind: Kind) -> Backend:
@@ -72,6 +88,68 @@ def test_what_is_read_back_is_what_quantising_at_loading_gives(
     assert guest.shards.bytes <= weight_bytes(guest.config, kind) + 8192 * len(list(out.iterdir()))
 
 
+@pytest.mark.parametrize("case", MIXTURES, ids=lambda case: case.name)
+@pytest.mark.parametrize("kind", KINDS)
+def test_experts_are_quantised(case: Case, kind: Kind, plain_tokenizer: Path, tmp_path: Path) -> None:
+    checkpoint = published(case, plain_tokenizer, tmp_path / "model")
+    convert(checkpoint, tmp_path / "small", kind)
+    guest, tensors = open_converted(tmp_path / "small"), stored(tmp_path / "small")
+    e = guest.config.experts
+    assert e is not None
+    last = f"layers.{guest.config.layers - 1}.mixture"
+    parts = Weights(kind).parts(torch.zeros(2 * e.ff, guest.config.width, dtype=torch.bfloat16))
+    for part, one in parts.items():
+        assert tensors[f"{last}.gate_up.{part}"].shape == (e.count, *one.shape)
+        assert tensors[f"{last}.gate_up.{part}"].dtype == one.dtype
+        assert not e.shared_ff or tensors[f"{last}.shared_down.{part}"].dtype == one.dtype
+    assert tensors[f"{last}.router.weight"].dtype == torch.bfloat16
+    # The routing's bias alone is wider than what sizes count.
+    found = sum(tensor.nbytes for tensor in tensors.values())
+    biases = 2 * e.has_bias * e.count * (guest.config.layers - guest.config.dense_layers)
+    assert found == weight_bytes(guest.config, kind) + biases
+
+
+@pytest.mark.parametrize("case", MIXTURES, ids=lambda case: case.name)
+def test_quantised_experts_say_what_those_quantised_at_loading_say(
+    case: Case, plain_tokenizer: Path, tmp_path: Path
+) -> None:
+    checkpoint = published(case, plain_tokenizer, tmp_path / "model")
+    [exact], errors = said(at_loading(checkpoint, "plain")), []
+    for kind in KINDS:
+        convert(checkpoint, tmp_path / kind, kind)
+        [found] = said(load_converted(open_converted(tmp_path / kind), "cpu"))
+        [wanted] = said(at_loading(checkpoint, kind))
+        np.testing.assert_array_equal(found.ids_RK, wanted.ids_RK)
+        np.testing.assert_array_equal(found.logp_RK, wanted.logp_RK)
+        errors.append(np.abs(found.confidence - exact.confidence).mean())
+    plain, int8, fp8, int4 = errors
+    assert plain == 0 < int8 < fp8 < int4 < 0.15  # each kind's steps are coarser than those of the one before
+
+
+def test_experts_of_sixteen_bits_in_a_small_folder_are_refused(plain_tokenizer: Path, tmp_path: Path) -> None:
+    """As they were before."""
+    checkpoint = published(MIXTURES[0], plain_tokenizer, tmp_path / "model")
+    convert(checkpoint, tmp_path / "plain", "plain")
+    convert(checkpoint, out := tmp_path / "small", "int8")
+    weights = {n: t for n, t in stored(out).items() if ".mixture.down" not in n}
+    weights |= {n: t for n, t in stored(tmp_path / "plain").items() if ".mixture.down" in n}
+    for file in (*out.glob("*.safetensors"), out / "model.safetensors.index.json"):
+        file.unlink()
+    save(dict(weights), out)
+    with pytest.raises(ModelError, match=r"lack layers.0.mixture.down.int8, .*; convert the model again"):
+        open_converted(out)
+
+
+def test_memory_is_foreseen_for_a_layer_and_not_for_float32_of_all_experts() -> None:
+    experts = Experts(256, 8, 512, 512, 1, 8, 4, 2.5, "sigmoid", has_bias=True)
+    mini = ModelConfig("mini", 157_208, 2048, 20, 16, 4, 128, 5120, 8192, 384, tied=False, experts=experts)
+    layer = 257 * 3 * 512 * 2048
+    assert 3 * layer < largest_step(mini) < 3.6 * layer
+    assert largest_step(replace(mini, layers=40)) == largest_step(mini)
+    assert weight_bytes(mini, "int8") < 0.53 * weight_bytes(mini, "plain")
+    assert weight_bytes(mini, "int4") < 0.3 * weight_bytes(mini, "plain")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_candidates_are_near_the_unquantised_ones(kind: Kind, plain_tokenizer: Path, tmp_path: Path) -> None:
     case = next(case for case in ALL if case.name.startswith("sdar"))
@@ -83,11 +161,11 @@ def test_candidates_are_near_the_unquantised_ones(kind: Kind, plain_tokenizer: P
     assert error <= {"plain": 0.0, "int8": 0.02, "fp8": 0.06, "int4": 0.2}[kind]
 
 
+@pytest.mark.parametrize("case", [ALL[1], *MIXTURES], ids=lambda case: case.name)
 @pytest.mark.parametrize("kind", ["int8", "fp8", "int4"])
 def test_without_kernels_small_weights_are_widened_once(
-    kind: Kind, plain_tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case, kind: Kind, plain_tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = next(case for case in ALL if case.name.startswith("sdar"))
     convert(published(case, plain_tokenizer, tmp_path / "model"), tmp_path / "small", kind)
     guest = open_converted(tmp_path / "small")
     once = load_converted(guest, "cpu")
@@ -102,6 +180,7 @@ def test_without_kernels_small_weights_are_widened_once(
     np.testing.assert_array_equal(found.logp_RK, wanted.logp_RK)
     monkeypatch.setattr("kernels.gemm.scaled_linear_reference", lambda *_: pytest.fail("widened again"))
     monkeypatch.setattr("kernels.gemm.int4_linear_reference", lambda *_: pytest.fail("widened again"))
+    monkeypatch.setattr("model.backends.products.grouped_linear", lambda *_: pytest.fail("widened again"))
     said(once)
 
 
@@ -210,9 +289,9 @@ def test_kinds_are_those_of_the_network() -> None:
         product_with({"scale": torch.ones(1)})
 
 
-@pytest.mark.parametrize("block", [0, 1, 4, 32])
-def test_what_it_costs_is_measured(block: int, plain_tokenizer: Path, tmp_path: Path) -> None:
-    case = next(case for case in ALL if case.clean_block == block)
+@pytest.mark.parametrize("name", ["dream", "nemotron-labs-diffusion", "sdar", "sdar-moe", "llada2.0"])
+def test_what_it_costs_is_measured(name: str, plain_tokenizer: Path, tmp_path: Path) -> None:
+    case = next(case for case in (*MIXTURES, *ALL) if case.name == name)
     checkpoint = published(case, plain_tokenizer, tmp_path / "model")
     costs = []
     for kind in ("plain", "int8", "int4"):
@@ -225,11 +304,11 @@ def test_what_it_costs_is_measured(block: int, plain_tokenizer: Path, tmp_path: 
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("case", [ALL[1], *MIXTURES], ids=lambda case: case.name)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_gpu_reads_back_what_it_would_have_quantised(
-    kind: Kind, plain_tokenizer: Path, tmp_path: Path, cuda: torch.device
+    case: Case, kind: Kind, plain_tokenizer: Path, tmp_path: Path, cuda: torch.device
 ) -> None:
-    case = next(case for case in ALL if case.name.startswith("sdar"))
     checkpoint = published(case, plain_tokenizer, tmp_path / "model")
     convert(checkpoint, tmp_path / "small", kind)
     guest = open_converted(tmp_path / "small")
