@@ -204,9 +204,8 @@ class GpuBackend(Backend):
                 assert isinstance(each.cache, PooledCache)
                 each.cache.gather(each.keep, skip=len(each.causal))
         read = found.cpu().numpy()
-        for (
-            each
-        ) in passes:  # nothing can fail any more: a forward that is tried again begins with the same caches
+        # Nothing can fail any more: a forward that is tried again begins with the same caches.
+        for each in passes:
             assert isinstance(each.cache, PooledCache)
             each.cache.claim([*each.causal, *(each.canvas[i] for i in each.keep)])
         return self._candidates(passes, read)
