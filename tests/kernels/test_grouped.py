@@ -66,7 +66,9 @@ def dequantised(weight: Stack, inputs: int) -> torch.Tensor:
     assert not isinstance(weight, torch.Tensor)
     if isinstance(weight, Scaled):
         return weight.weight_EOI.double() * weight.scale_EO.double()[..., None]
-    return torch.stack([dequantize_int4(weight.matrix(e), inputs) for e in range(len(weight[0]))]).double()
+    packed, scale, zero = weight
+    each = zip(packed, scale, [None] * len(packed) if zero is None else zero, strict=True)
+    return torch.stack([dequantize_int4(Int4(*one), inputs) for one in each]).double()
 
 
 @pytest.mark.gpu
