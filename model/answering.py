@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from model.answers import Answer, Writer, confidence
 from model.decoders import Job
 from model.editing.edit import Edit
+from model.editing.fence import fenced
 from model.editing.region import EditRegion
 from model.editing.scope import Scope
 from model.editing.syntax import try_parse
@@ -144,13 +145,20 @@ class Answering(Generic[Decoding]):
             return Proposal(
                 "declined", message=unreadable(text, self._regions, self._reader), cost=self.cost()
             )
-        reply = any(question.asked.is_reply for question in self._questions)
         notes = [
-            nothing(self._is_fill, reply),
+            nothing(self._is_fill, self._has_code()),
             *remaining_errors(self._request, self._tree, self._regions),
             *self._notes(),
         ]
         return Proposal("unchanged", message="; ".join(notes), cost=self.cost())
+
+    def _has_code(self) -> bool | None:
+        """Whether one of the replies holds code; None where the answers are no replies."""
+        pairs = zip(self._questions, self._sampler.lanes, strict=False)
+        replies = [lane.canvas.tokens for question, lane in pairs if question.asked.is_reply]
+        if not replies:
+            return None
+        return any(fenced(self._reader.tokenizer.decode(tokens)) is not None for tokens in replies)
 
     def _notes(self, unread: int = 0, edits: Sequence[Edit] = ()) -> list[str]:
         """What a user should know beside the edits."""

@@ -125,7 +125,10 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             f"{folder / 'config.json'} is not JSON: {error}; restore or re-export the model"
         ) from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ModelError(f"{folder} is not a Redraft checkpoint of format {FORMAT}; export it again")
+        raise ModelError(
+            f"{folder} is neither a Redraft checkpoint of format {FORMAT} nor an open one: its config.json names no "
+            "architecture; `redraft models list` shows which there are"
+        )
     try:
         config = ModelConfig.from_json(data["model"])
         known = {f.name for f in fields(Decoding)}

@@ -109,8 +109,10 @@ def style(policy: str, decoding: Decoding, edits: bool) -> Style:
     if edits:
         return Style("diffusion", None, _edit_decoding(decoding, policy, name, values))
     kind = POLICIES.get(name)
-    if kind is None or len(values) != kind.numbers:
+    if kind is None:
         raise ValueError(f"unknown policy {policy!r}; {described()}")
+    if len(values) != kind.numbers:
+        raise ValueError(f"policy {policy!r}: {name} is written as in {kind.example}")
     return Style("diffusion", _made(policy, lambda: kind.make(*values)), decoding)
 
 

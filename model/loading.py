@@ -134,12 +134,10 @@ def _run_by_transformers(folder: Path, device: str, tell: Tell, mode: Mode) -> G
     return engine
 
 
-def load_stepped(
-    model: str | None = None, backend: str = "auto", mode: Mode = "diffusion", device: str = "auto"
-) -> DiffusionEngine:
+def load_stepped(model: str | None = None, backend: str = "auto", device: str = "auto") -> DiffusionEngine:
     """As `load_engine`, by a name too, for what looks at how our own loop decodes; raises ModelError where another one
     does."""
-    engine = load_engine(str(find(model)) if model else None, backend, device, mode=mode)
+    engine = load_engine(str(find(model)) if model else None, backend, device)
     if not isinstance(engine, DiffusionEngine):
         raise ModelError(
             f"{model} decodes by a loop of its own, of which this can measure nothing; choose another"

@@ -27,15 +27,16 @@ def remaining_errors(request: Request, tree: SyntaxTree | None, regions: Sequenc
     if not errors:
         return []
     line = line_index(request.document.text).line_at(errors[0].start) + 1
-    return [f"the syntax error in line {line} remains, since it is not sure enough of a repair"]
+    return [f"the syntax error in line {line} remains"]
 
 
 def parts(count: int) -> str:
     return "1 part" if count == 1 else f"{count} parts"
 
 
-def nothing(is_fill: bool, is_reply: bool) -> str:
-    """Why there is no edit where nothing speaks against one."""
-    if is_reply:
-        return "the model's reply held no code block, or nothing that differs"
+def nothing(is_fill: bool, has_code: bool | None) -> str:
+    """Why there is no edit where nothing speaks against one; `has_code` is whether a reply held any, None where what
+    was decoded is the code itself."""
+    if has_code is False:
+        return "the model's reply held no code block"
     return "the model has no suggestion here" if is_fill else "the model would change nothing"

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from model.backends.interface import Backend, Candidates, Pass
+import numpy as np
+
+from model.backends.interface import Backend, BackendError, Candidates, Pass
 from model.cache import KVCache, PrefixStore
 from model.canvas import Canvas, count_text
 from model.decoders import Decoder, Forward, Job
@@ -109,6 +111,11 @@ class Run:
         else:
             self.forwards += 1
         for lane, wish, each in zip(active, wishes, found, strict=True):
+            if np.isnan(each.logp_RK).any():
+                raise BackendError(
+                    "the network's scores are not numbers: its weights are damaged, or too large for their type; fetch "
+                    "or convert the model again"
+                )
             lane.prefills += wish.kind == "prefill"
             lane.forwards += wish.kind != "prefill"
             lane.send(each)

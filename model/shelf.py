@@ -97,6 +97,9 @@ def choose(model: str = "") -> Choice:
     if model:
         return Choice(find(model), "it was named")
     remembered, file = _read(), models_folder() / _REMEMBERED
+    if remembered is None and file.exists():
+        lost = f"{file} cannot be read: the embedded model is used; choose again with `redraft models use`"
+        return Choice(EMBEDDED, "what was chosen cannot be read", lost)
     if remembered is None:
         return Choice(EMBEDDED, "nothing else was chosen")
     if remembered == BOXED:

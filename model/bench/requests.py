@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from model.editing.source import Span
-from model.engine import DiffusionEngine, Mode
+from model.engine import DiffusionEngine
 from model.loading import load_stepped
 from model.request import Complete, Document, Fix, Refactor, Request, Task
 
@@ -31,12 +31,15 @@ def measure_requests(model: str | None, backend: str, count: int = 40) -> list[R
     """Cold completions in each mode, completions while typing (the prompt's cache is warm), fixes, a refactoring."""
     documents = sources()
     result: list[RequestFigures] = []
-    modes: tuple[Mode, ...] = ("diffusion", "speculative", "autoregressive")
-    for mode in modes:
-        engine = load_stepped(model, backend, mode=mode)
-        cold = [place.request for place in places(count)]
-        result.append(_measure(engine, f"completion, cold, {mode}", cold, cold=True))
     engine = load_stepped(model, backend)
+    modes = {"diffusion": "default", "speculative": "speculative", "autoregressive": "autoregressive"}
+    for mode, policy in modes.items():
+        try:
+            styled = engine.styled(policy, edits=False)
+        except ValueError:
+            continue  # its network has no such mode
+        cold = [place.request for place in places(count)]
+        result.append(_measure(styled, f"completion, cold, {mode}", cold, cold=True))
     result.append(_measure(engine, "completion, typing", _typing(documents[0], count)))
     result.append(_measure(engine, "fix", _fixes(documents, count)))
     smallest = min((d for d in documents if "is None" in d.text), key=lambda d: len(d.text))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from model.checkpoint import ModelError, check_safetensors
 from model.families.errors import FamilyError
+from model.families.examples import EXAMPLES
 from model.families.family import Family
 from model.families.folder import SOURCE, Folder, read_json
 from model.families.foreign import ForeignCheckpoint, open_foreign, read_fields
@@ -63,6 +64,10 @@ def download(
     told: Callable[[str], None] = lambda line: None,
 ) -> ForeignCheckpoint:
     """Fetch a repository under `name` (empty: its own). Raises ModelError; what came is kept for the next call."""
+    if "/" not in repo:
+        known = [each for examples in EXAMPLES.values() for each in examples if each.endswith(f"/{repo}")]
+        wanted = f"did you mean {known[0]}?" if known else "OWNER/NAME is wanted"
+        raise ModelError(f"{repo!r} is no name of a repository: {wanted}")
     plan = _planned(repo, revision, name)
     repository = plan.repository
     _fetch_all(

@@ -17,8 +17,8 @@ _DECODING = {"policy": "threshold", "threshold": 0.9, "temperature": 1.0}
 def _block(folder: Folder) -> int:
     """The config's; else that of the name (`SDAR-8B-Chat-b32`)."""
     if named := re.search(r"sdar[\w.-]*-b(\d+)\b", folder.hints):
-        return folder.config.integer("block_size", int(named[1]))
-    return folder.config.integer("block_size", _BLOCK)
+        return folder.config.count("block_size", int(named[1]))
+    return folder.config.count("block_size", _BLOCK)
 
 
 def _read(folder: Folder) -> ModelConfig:

@@ -68,11 +68,12 @@ def test_list_says_what_there_is_and_what_can_be_had(small: Path, capsys) -> Non
     out = said(capsys, "list")
     lines = {line.lstrip("* ").partition(" ")[0]: line for line in out.splitlines()}
     assert lines["embedded"].startswith("* embedded")
-    assert "Stable-DiffCoder, blocks of 4, 16-bit weights" in lines["small"]
+    assert "Stable-DiffCoder, blocks of 4, unquantised weights" in lines["small"]
     for name in ("broken", "empty", "cut"):
         assert "cannot be used: " in lines[name]
     assert "Unfinished download: later;" in out
-    assert "SDAR: JetLM/SDAR-1.7B-Chat" in out
+    assert "redraft models list --families" in out
+    assert "SDAR: JetLM/SDAR-1.7B-Chat" in said(capsys, "list", "--families")
     found = as_json(capsys, "list")
     assert found["inUse"] == "embedded"
     assert [each["name"] for each in found["models"]] == ["embedded", "broken", "cut", "empty", "small"]
@@ -84,8 +85,9 @@ def test_use_is_remembered_said_and_overridden(small: Path, capsys) -> None:
     assert "small (Stable-DiffCoder) is used from now on" in said(capsys, "use", "small")
     assert "* small" in said(capsys, "list")
     out = said(capsys, "info")
-    assert "small: chosen with `redraft models use`" in out
-    assert "embedded is in use: it was named" in said(capsys, "info", "--model", "embedded")
+    assert "small is in use: chosen with `redraft models use`" in out
+    assert "embedded is not in use" in said(capsys, "info", "embedded")
+    assert as_json(capsys, "info", "--model", "embedded")["inUse"] is False
     assert as_json(capsys, "use", "embedded")["inUse"] == "embedded"
     assert "embedded is in use: chosen with" in said(capsys, "info")
 
@@ -106,6 +108,11 @@ def test_a_chosen_model_that_is_gone_is_said_and_the_embedded_one_used(small: Pa
     with caplog.at_level(logging.WARNING):
         assert "embedded is in use: the chosen one is gone" in said(capsys, "info")
     assert "is gone" in caplog.text
+
+
+def test_a_choice_that_cannot_be_read_is_said(small: Path, capsys) -> None:
+    (small.parent / "default.json").write_text('{"mod')
+    assert "default.json cannot be read: the embedded model is used" in said(capsys, "list")
 
 
 def test_a_named_model_is_found_by_every_subcommand(small: Path, capsys, tmp_path: Path) -> None:
@@ -133,7 +140,7 @@ def test_info_describes_every_family_without_loading_it(
         kinds["int8"], kinds["int4"]
     )  # which of them is less a group's padding decides
     out = said(capsys, "info", "--model", "it", "--device", "cpu")
-    for word in ("family", "attention", "mask, end", "asked", "decodes", "memory", "free", "in use"):
+    for word in ("family", "attention", "mask, end", "asked", "decodes", "memory", "free", "not in use"):
         assert f"\n  {word}" in out
 
 
@@ -145,7 +152,9 @@ def test_convert_writes_a_model_and_says_what_it_costs(small: Path, capsys, kind
     if kind == "plain":  # the checkpoint is float32 here, and rounded once
         assert "differ by 0.00" in out
     assert f"small-{kind}" in said(capsys, "list")
-    assert f"{kind.replace('plain', '16-bit')} weights" in said(capsys, "info", "--model", f"small-{kind}")
+    assert f"{kind.replace('plain', 'unquantised')} weights" in said(
+        capsys, "info", "--model", f"small-{kind}"
+    )
     said(capsys, "use", f"small-{kind}")
     assert "small-" in said(capsys, "info")
 

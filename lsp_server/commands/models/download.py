@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.write(
         f"{name}: {found.family.title}, {attention_of(found.config)}, {in_size(size_of(found.folder))}, in "
         f"{found.folder}\n"
-        f"Try it: redraft models info --model {name}; choose it: redraft models use {name}\n"
+        f"Try it: redraft models info {name}; choose it: redraft models use {name}\n"
     )
     return 0
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", default="", help="a model's name or folder, as --model")
     add_engine_arguments(parser)
 
 
@@ -24,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     from model.loading import is_converted, is_foreign
     from model.shelf import choose
 
+    arguments.model = arguments.name or arguments.model
     choice = choose(arguments.model)
     if not arguments.engine and (is_foreign(choice.folder) or is_converted(choice.folder)):
         return _say_guest(choice, arguments)
@@ -44,6 +46,7 @@ def _say_own(choice: Choice, arguments: argparse.Namespace) -> int:
             "description": description,
             "folder": str(folder),
             "name": name_of(folder),
+            "inUse": _is_in_use(choice),
             "why": choice.lost or choice.why,
             "files": files,
             "refactorings": refactorings,
@@ -55,7 +58,7 @@ def _say_own(choice: Choice, arguments: argparse.Namespace) -> int:
     if refactorings:
         sys.stdout.write("  refactorings, each in other words too:\n")
         sys.stdout.writelines(f"    {each}\n" for each in refactorings)
-    sys.stdout.write(f"  {name_of(folder)} is in use: {choice.why}\n")
+    sys.stdout.write(f"  {name_of(folder)} is {_use(choice)}\n")
     return 0
 
 
@@ -64,7 +67,8 @@ def _say_guest(choice: Choice, arguments: argparse.Namespace) -> int:
 
     facts = facts_of(choice.folder, arguments.device)
     if arguments.json:
-        found = {"folder": str(choice.folder), "name": name_of(choice.folder), "why": choice.why, **facts}
+        found = {"folder": str(choice.folder), "name": name_of(choice.folder), "inUse": _is_in_use(choice)}
+        found |= {"why": choice.why, **facts}
         sys.stdout.write(json.dumps(found) + "\n")
         return 0
     memory = facts["memory"]
@@ -79,11 +83,26 @@ def _say_guest(choice: Choice, arguments: argparse.Namespace) -> int:
         "memory": ", ".join(f"{kind} {in_size(count)}" for kind, count in memory["weights"].items())
         + f", and {in_size(memory['cache'])} for what it has read",
         "free": f"{in_size(memory['free'])} on {memory['device']}",
-        "in use": f"{name_of(choice.folder)}: {choice.why}",
     }
     sys.stdout.write(f"{choice.folder}\n")
     sys.stdout.writelines(f"  {name:<10} {line}\n" for name, line in lines.items())
+    sys.stdout.write(f"  {name_of(choice.folder)} is {_use(choice)}\n")
     return 0
+
+
+def _is_in_use(choice: Choice) -> bool:
+    """Whether it is what the command line and the server use where nothing is named."""
+    from model.shelf import choose
+
+    return choose().folder == choice.folder
+
+
+def _use(choice: Choice) -> str:
+    from model.shelf import choose, name_of
+
+    if _is_in_use(choice):
+        return f"in use: {choose().why}"
+    return f"not in use; choose it: redraft models use {name_of(choice.folder)}"
 
 
 def facts_of(folder: Path, device: str) -> dict[str, Any]:
@@ -105,7 +124,7 @@ def facts_of(folder: Path, device: str) -> dict[str, Any]:
         "family": identity.title,
         "bytes": size_of(folder),
         "parameters": config.parameters,
-        "weights": {"plain": "16-bit"}.get(identity.kind, identity.kind),
+        "weights": {"plain": "unquantised"}.get(identity.kind, identity.kind),
         "context": config.context,
         "attention": attention_of(config),
         "shifted": config.shifted,

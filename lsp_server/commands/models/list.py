@@ -25,7 +25,7 @@ class Row:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    del parser
+    parser.add_argument("--families", action="store_true", help="name the families, and checkpoints of them")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,6 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(found) + "\n")
         return 0
     _print(rows, in_use, models_folder())
+    if arguments.families or len(rows) == 1:
+        _print_families()
+    else:
+        sys.stdout.write("\nWhat can be downloaded: redraft models list --families\n")
     for each in unfinished():
         sys.stdout.write(f"Unfinished download: {each.name}; `redraft models download` goes on with it.\n")
     if choice.lost:
@@ -64,6 +68,9 @@ def _print(rows: list[Row], in_use: str, home: Path) -> None:
         said = row.wrong or f"{row.family}, {row.attention}, {row.weights}"
         mark = "*" if row.name == in_use else " "
         sys.stdout.write(f"{mark} {row.name:<{width}}  {in_size(row.bytes):>10}  {said}\n")
+
+
+def _print_families() -> None:
     sys.stdout.write("\nFamilies that can be used, and `redraft models download` names to begin with:\n")
     for _, title, examples in families():
         sys.stdout.write(f"  {title}{': ' * bool(examples)}{', '.join(examples)}\n")
@@ -91,7 +98,7 @@ def _read(folder: Path, name: str, size: int) -> Row:
     from model.families.converted import open_guest
 
     opened, identity = open_guest(folder)
-    kept = {"plain": "16-bit weights"}.get(identity.kind, f"{identity.kind} weights")
+    kept = {"plain": "unquantised weights"}.get(identity.kind, f"{identity.kind} weights")
     return Row(name, identity.title, size, attention_of(opened.config), kept)
 
 

@@ -35,6 +35,7 @@ from model.checkpoint import ModelError
 def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.rehearse:
+        print("redraft bench gpu: a rehearsal on the CPU; its figures mean nothing", file=sys.stderr)
         arguments.shape, arguments.batches, arguments.blocks, arguments.caches = ["nano"], [1, 2], [32], [64]
         arguments.tokens, arguments.count, arguments.trace_cache = 64, 2, 64
         arguments.committed = arguments.committed[:1]
