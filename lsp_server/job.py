@@ -76,6 +76,23 @@ class Job:
         _set(self.ended, proposal)
         _set(self.future, proposal)
 
+    def expire(self) -> bool:
+        """The deadline has passed: answered with what there is. Whether that is its end."""
+        run, found = self.run, Proposal("stopped", message="Out of time before the work could begin.")
+        try:
+            found = found if run is None else run.proposal()
+        except Exception as error:
+            self.fail(error)
+            return True
+        (self.answer if self.goes_on else self.finish)(found)
+        return not self.goes_on
+
+    def release(self) -> None:
+        """End its run: what a later request can use of it is kept, all else is given back."""
+        run, self.run = self.run, None
+        if run is not None:
+            _close(run)
+
     def fail(self, error: Exception) -> None:
         if self.future.done() and not self.ended.done():
             logger.error("Work behind a deadline failed: %s", error)
@@ -100,3 +117,18 @@ def next_step(jobs: Sequence[Job], most: int) -> list[Job]:
     begun = (job.run is not None and (ahead or job.priority < Priority.AHEAD) for job in others)
     mates = [job for job, has_begun in zip(others, begun, strict=True) if has_begun or job is new]
     return [head, *mates][:most]
+
+
+def close_all(runs: list[Run]) -> None:
+    """And forget them: whoever remembers one keeps its engine's memory."""
+    while runs:
+        _close(runs.pop())
+
+
+def _close(run: Run) -> None:
+    """Let a run that nobody waits for any more keep or give back what it holds; an error in that concerns
+    nobody."""
+    try:
+        run.close()
+    except Exception:
+        logger.exception("Closing a run failed.")

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from itertools import count
 
-from lsp_server.job import Job, NotReadyError, Priority, WorkerStatus, next_step
+from lsp_server.job import Job, NotReadyError, Priority, WorkerStatus, close_all, next_step
 from lsp_server.settings import EngineOptions
-from model.request import Engine, Outcome, Proposal, Run
+from model.request import BusyError, Engine, Outcome, Proposal, Run
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +136,7 @@ class Worker:
             self._jobs.remove(job)
             if job.run is not None:
                 self._ended.append(job.run)
+                job.run = None
                 self._wake.notify_all()
         job.finish(Proposal("stopped", message=why))
 
@@ -146,8 +147,7 @@ class Worker:
                 ended, self._ended = self._ended, []
                 wanted, is_closed = self._wanted, self._closed
                 jobs = self._pick() if wanted is None and self._runnable() and not is_closed else []
-            for run in ended:
-                _close(run)
+            close_all(ended)
             if is_closed:
                 return
             if wanted is not None:
@@ -171,13 +171,15 @@ class Worker:
         done = self._step(jobs)
         self.worked += time.perf_counter() - began
         with self._wake:
+            late = [job for job in self._jobs if job not in jobs and job.overdue]
+        expired = [job for job in late if job.expire()]
+        with self._wake:
             self._current = []
-            ended = [job for job, is_done in zip(jobs, done, strict=True) if is_done or job.stopped]
+            ended = [job for job, is_done in zip(jobs, done, strict=True) if is_done or job.stopped] + expired
             self._jobs = [job for job in self._jobs if job not in ended]
             idle = not self._jobs
         for job in ended:
-            if job.run is not None:
-                _close(job.run)
+            job.release()
         if idle:
             self._set_status(WorkerStatus("ready", self._engine.description if self._engine else "", 1.0))
 
@@ -204,20 +206,28 @@ class Worker:
         if job.run is not None:
             return True
         try:
-            if job.overdue:
-                late = Proposal("stopped", message="Out of time before the work could begin.")
-                if not job.goes_on:
-                    job.finish(late)
-                    return False
-                job.answer(late)
+            if job.overdue and job.expire():
+                return False
             job.run = self._engine.start(job.request)
         except Exception as error:
             job.fail(error)
         return job.run is not None
 
+    def _make_room(self, job: Job) -> bool:
+        """Let the least urgent other run give up what it holds; it begins anew. False where there is none."""
+        with self._wake:
+            others = [each for each in self._jobs if each is not job and each.run is not None]
+        if not others:
+            return False
+        max(others, key=lambda each: (each.priority, each.number)).release()
+        job.release()
+        return True
+
     def _take(self, job: Job, outcome: Outcome) -> bool:
         """What a step came to; True when the job has been answered."""
         try:
+            if job.run is None or (isinstance(outcome, BusyError) and self._make_room(job)):
+                return job.stopped  # else it begins anew
             if isinstance(outcome, Exception):
                 raise outcome
             return self._taken(job, outcome)
@@ -232,14 +242,10 @@ class Worker:
             return True
         if more is not None:
             self._tell(job, job.run)
-        goes_on = more is not False
-        if goes_on and not job.overdue:
-            return False
-        if goes_on and job.goes_on:
-            job.answer(job.run.proposal())
-            return False
-        job.finish(job.run.proposal())
-        return True
+        if more is False:
+            job.finish(job.run.proposal())
+            return True
+        return job.overdue and job.expire()
 
     def _tell(self, job: Job, run: Run) -> None:
         if job.on_progress is not None:
@@ -255,8 +261,7 @@ class Worker:
             begun, self._ended = [*self._ended, *(job.run for job in self._jobs if job.run is not None)], []
             for job in self._jobs:
                 job.run = None
-        for run in begun:  # before the other engine takes memory, since a run may hold the old one's
-            _close(run)
+        close_all(begun)  # before the other engine takes memory, since a run holds the old one's
         self._set_status(WorkerStatus("loading", "Loading the model."))
         try:
             engine = self._load(
@@ -292,12 +297,3 @@ class Worker:
             listeners = tuple(self._listeners)
         for listener in listeners:
             listener(status)
-
-
-def _close(run: Run) -> None:
-    """Let a run that nobody waits for any more keep or give back what it holds; an error in that concerns
-    nobody."""
-    try:
-        run.close()
-    except Exception:
-        logger.exception("Closing a run failed.")

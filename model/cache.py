@@ -94,7 +94,7 @@ class PrefixStore:
     def keep(self, cache: KVCache, length: int) -> None:
         """Remember the first `length` tokens of a cache that is no longer in use."""
         cache.truncate(length)
-        if cache.length < 8:
+        if cache.length < 8 or not self._grain:
             cache.close()
             return
         known = [e for e in self._entries if common_prefix(e.tokens, cache.tokens) == e.length]

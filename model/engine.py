@@ -206,10 +206,14 @@ class EngineRun(Answering[SamplerRun]):
             raise outcome
         return bool(outcome)
 
-    def begin(self, room: int | None = None) -> list[Pass]:
+    @property
+    def is_finished(self) -> bool:
+        return bool(self._declined) or self._sampler.is_finished
+
+    def begin(self, more: int | None = None) -> list[Pass]:
         """What the next forward must run for this request; nothing at its end."""
         began = time.perf_counter()
-        passes = [] if self._declined else self._sampler.begin(room)
+        passes = [] if self._declined else self._sampler.begin(more)
         self._worked += time.perf_counter() - began
         return passes
 

@@ -78,6 +78,10 @@ def _block(
         elif whole.reuse != "none":
             begin, stop = block.start, block.stop if whole.reuse == "dual" else len(now)
         wanted = [i for i in block if policy.edits_visible or now[i] == MASK]
+        if (
+            whole.shifted and begin
+        ):  # the row that says what stands at the block's first position is not there
+            wanted = [i for i in wanted if i > begin]
         rows = [max(0, i - whole.shifted - begin) for i in wanted]
         state = Canvas((), tuple(now[first:end]), logp)
         found = yield Forward("denoise", (), now[begin:stop], rows, state, "fill", start=begin, keep=keep)

@@ -223,6 +223,10 @@ def drive(run: Run, deadline: float | None, should_stop: Callable[[], bool]) -> 
         run.close()
 
 
+class BusyError(Exception):
+    """There is no room for a request's state while others keep theirs; the message says what to do."""
+
+
 def step_first(runs: Sequence[Run]) -> list[Outcome]:
     """A step of the first run; the others wait."""
     outcomes: list[Outcome] = [None] * len(runs)

@@ -96,10 +96,12 @@ class Run:
         passes = self.begin()
         return bool(passes) and self.end(self._backend.forward(passes))
 
-    def begin(self, room: int | None = None) -> list[Pass]:
-        """What the next forward must run for this run, which begins no more jobs than there is `room` for; nothing
-        where it has come to its end."""
-        self._active = self._admit(self._width if room is None else min(self._width, room))
+    def begin(self, more: int | None = None) -> list[Pass]:
+        """What the next forward must run for this run; nothing where it has come to its end. At most `more` jobs are
+        begun, and only with a cache to spare; None is for who needs not wait for others."""
+        active = [lane for lane in self.lanes if not lane.is_finished]
+        width = self._width if more is None else min(self._width, len(active) + more)
+        self._active = self._admit(active, width, may_press=more is None)
         return [self._pass(lane) for lane in self._active]
 
     def end(self, found: Sequence[Candidates]) -> bool:
@@ -141,9 +143,11 @@ class Run:
             pass
         return self.lanes
 
-    def _admit(self, width: int) -> list[Lane]:
-        active = [lane for lane in self.lanes if not lane.is_finished]
-        while self._waiting is not None and len(active) < width and (not active or self._backend.spare > 1):
+    def _admit(self, active: list[Lane], width: int, may_press: bool) -> list[Lane]:
+        """The first lane may press others, whose memory or whose prompts go; the rest only take what is to spare."""
+        while self._waiting is not None and len(active) < width:
+            if not (may_press and not active) and self._backend.spare < 2:
+                break
             job = next(self._waiting, None)
             if job is None:
                 self._waiting = None

@@ -2,7 +2,9 @@
 
 Short stretches of rows are shared: there a forward's time is that of reading the weights, and a second sequence costs
 little. Long ones (prompts, whole texts) are computed alone: the rows of a batch are as many as its longest sequence's.
-What goes wrong with one request is that one's outcome. Knows a back end's interface, neither prompts nor policies.
+Who joins begins one sequence in a step, since writing its prompt delays the first; and one that finds no cache to spare
+waits. What goes wrong with one request is that one's outcome. Knows a back end's interface, neither prompts nor
+policies.
 """
 
 from __future__ import annotations
@@ -22,9 +24,12 @@ _SHORT = 64
 class Steps(Protocol):
     """A request between two forwards."""
 
-    def begin(self, room: int | None = None) -> list[Pass]:
-        """What the next forward must run, new sequences only while there are fewer than `room`; nothing at its end.
-        Asked again before `end`, it says the same again."""
+    @property
+    def is_finished(self) -> bool: ...
+
+    def begin(self, more: int | None = None) -> list[Pass]:
+        """What the next forward must run, with at most so many sequences more than there are (None: as many as it
+        likes). Asked again before `end`, it says the same again."""
         ...
 
     def end(self, found: Sequence[Candidates], seconds: float) -> bool:
@@ -48,11 +53,11 @@ def step_together(backend: Backend, runs: Sequence[Steps]) -> list[Outcome]:
         if begun and (room < 1 or not _is_short(begun[0].passes)):
             break
         try:
-            passes = run.begin(room if begun else None)
+            passes = run.begin(1 if begun else None)
         except Exception as error:
             outcomes[place] = error
             continue
-        if begun and (len(passes) > room or not _is_short(passes)):
+        if begun and (len(passes) > room or not _is_short(passes) or not (passes or run.is_finished)):
             continue  # it waits
         begun.append(_Begun(place, run, passes))
         room -= len(passes)

@@ -159,8 +159,8 @@ class GpuBackend(Backend):
             except Exception as error:
                 self._judge(error)
             # Only here: until the error is gone, its traceback holds what the forward has made.
-            self._relieve()
             try:
+                self._relieve()
                 return work()
             except Exception as error:
                 self._judge(error)
@@ -192,8 +192,8 @@ class GpuBackend(Backend):
                 yield store
 
     def _give_up(self) -> bool:
-        """One remembered prompt."""
-        return any(store.give_up() for store in self._stores())
+        """One remembered prompt, of the engines for single requests first."""
+        return any(store.give_up() for store in reversed([*self._stores()]))
 
     @torch.inference_mode()
     def _forward(self, passes: Sequence[Pass]) -> list[Candidates]:

@@ -15,9 +15,9 @@ from itertools import pairwise
 import torch
 
 from model.backends.device import free_bytes
-from model.backends.interface import BackendError
 from model.cache import KVCache
 from model.config import ModelConfig
+from model.request import BusyError
 
 FEWEST, MOST = 2, 16
 """Slots to begin with: one for a request and one for an earlier prompt at least; at most those of a full batch, of the
@@ -75,7 +75,7 @@ class Pool:
         return self.rows_NL2GSD[0].nbytes
 
     def take(self) -> PooledCache:
-        """A free slot as an empty cache. Raises BackendError where all are taken and there is no memory for more, or
+        """A free slot as an empty cache. Raises BusyError where all are taken and there is no memory for more, or
         PyTorch's own error where it finds none."""
         while not self._free and self._give_up():
             pass
@@ -94,12 +94,12 @@ class Pool:
         counts = [len(old) + more for more in (max(1, len(old) // 2), 1)]
         count = next((count for count in counts if count * self.slot_bytes <= free), None)
         if count is None:
-            raise BackendError(
+            raise BusyError(
                 f"all {len(old)} caches that the memory of {old.device} has room for are in use; ask for less at once"
             )
         self.rows_NL2GSD = torch.zeros(count, *self._shape, dtype=old.dtype, device=old.device)
         self.rows_NL2GSD[: len(old)] = old
-        self._free = list(range(len(old), count))
+        self._free.extend(range(len(old), count))  # a cache may have been given back meanwhile
         self._moved()
 
 

@@ -140,7 +140,16 @@ def test_info_describes_every_family_without_loading_it(
         kinds["int8"], kinds["int4"]
     )  # which of them is less a group's padding decides
     out = said(capsys, "info", "--model", "it", "--device", "cpu")
-    for word in ("family", "attention", "mask, end", "asked", "decodes", "memory", "free", "not in use"):
+    for word in (
+        "family",
+        "attention",
+        "mask, end",
+        "asked",
+        "decodes",
+        "memory",
+        "free",
+        "it is not in use",
+    ):
         assert f"\n  {word}" in out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,7 @@ from lsp_server.job import Job, Priority, next_step
 from lsp_server.jobs import Worker
 from lsp_server.settings import EngineOptions
 from model.fake import FakeEngine
-from model.request import Document, Outcome, Refactor, Request, Run
+from model.request import BusyError, Document, Outcome, Refactor, Request, Run
 
 PATIENCE = 10
 
@@ -68,9 +69,9 @@ def test_jobs_are_stepped_together_and_one_that_is_stopped_leaves_the_others_to_
     assert worker.close(PATIENCE)
 
 
-def together(change: Callable[[list[Outcome]], list[Outcome]]) -> tuple[Job, Job]:
+def together(change: Callable[[list[Outcome]], list[Outcome]], steps: int = 3) -> tuple[Job, Job]:
     """Two jobs that have been stepped together once, the outcomes of which were changed."""
-    engine = FakeEngine(steps=3, gated=True, batch=2)
+    engine = FakeEngine(steps=steps, gated=True, batch=2)
     worker = Worker(lambda options, report: engine)
     worker.load(EngineOptions())
     first = worker.submit(job())
@@ -115,3 +116,70 @@ def test_an_engine_that_fails_as_a_whole_fails_all_of_the_step():
     for each in together(fails):
         with pytest.raises(RuntimeError, match="fallen off"):
             each.future.result()
+
+
+def test_one_without_room_gets_that_of_the_least_urgent_which_begins_anew():
+    busy = [BusyError("all 2 caches are in use")]
+    first, second = together(lambda outcomes: [outcomes[0], *busy], steps=5)
+    assert first.future.result().status == second.future.result().status == "offered"
+    assert (first.steps, second.steps) == (3 + 5, 5)  # of the first's steps three were in vain
+
+
+def test_one_without_room_fails_where_nobody_else_has_any():
+    engine = FakeEngine(steps=3)
+    engine.step = lambda runs: [BusyError("all 2 caches are in use")]  # type: ignore[method-assign]
+    worker = Worker(lambda options, report: engine)
+    worker.load(EngineOptions())
+    with pytest.raises(BusyError, match="all 2 caches"):
+        worker.submit(job()).future.result(PATIENCE)
+    assert worker.close(PATIENCE)
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_one_that_waits_is_answered_at_its_deadline(goes_on: bool):
+    engine = FakeEngine(steps=3, gated=True)
+    worker = Worker(lambda options, report: engine)
+    worker.load(EngineOptions())
+    running = worker.submit(job(Priority.INLINE))
+    assert engine.wait_for(lambda c: c.steps_begun == 1)
+    waiting = job()
+    waiting.goes_on = goes_on
+    worker.submit(waiting)
+    waiting.deadline = 0.0
+    engine.allow(1)
+    assert engine.wait_for(lambda c: c.steps_begun == 2)
+    assert waiting.future.result(0).status == "stopped"
+    assert waiting.ended.done() is not goes_on
+    engine.allow(-1)
+    assert running.future.result(PATIENCE).status == "offered"
+    assert not goes_on or waiting.ended.result(PATIENCE).status == "offered"
+    assert worker.close(PATIENCE)
+
+
+def test_nothing_of_an_engine_is_held_while_another_is_loaded():
+    runs: list[weakref.ref[Run]] = []
+    alive: list[list[bool]] = []
+
+    class Watched(FakeEngine):
+        def start(self, request):
+            run = super().start(request)
+            runs.append(weakref.ref(run))
+            return run
+
+    first = Watched(steps=5, gated=True)
+
+    def load(options, report):
+        alive.append([run() is not None for run in runs])
+        return FakeEngine() if options.model else first
+
+    worker = Worker(load)
+    worker.load(EngineOptions())
+    stopped, running = worker.submit(job()), worker.submit(job(Priority.INLINE))
+    assert first.wait_for(lambda c: c.steps_begun == 1)
+    worker.stop(stopped)
+    worker.load(EngineOptions(model="other"))
+    first.allow(-1)
+    assert running.future.result(PATIENCE).status == "offered"
+    assert stopped.run is None
+    assert not any(alive[1])
+    assert worker.close(PATIENCE)

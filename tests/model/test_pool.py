@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from model.backends import pool as pools
-from model.backends.interface import BackendError
 from model.backends.pool import FEWEST, MOST, Pool, PooledCache, slots_for
 from model.cache import PrefixStore
 from model.families import sizes
 from model.loading import GUESTS
+from model.request import BusyError
 from tests.model.test_gpu_backend import CONFIGS, PLAIN, both, ids
 
 CPU, GIB = torch.device("cpu"), 1 << 30
@@ -80,7 +80,7 @@ def test_where_memory_is_short_the_pool_does_not_grow(monkeypatch) -> None:
     room = (len(held) + 1) * backend._pool.slot_bytes
     monkeypatch.setattr(pools, "free_bytes", lambda _: room)
     held.append(backend.new_cache(40))
-    with pytest.raises(BackendError, match="all 3 caches that the memory of cpu has room for are in use"):
+    with pytest.raises(BusyError, match="all 3 caches that the memory of cpu has room for are in use"):
         backend.new_cache(40)
     held.pop()
     assert backend.new_cache(40).length == 0

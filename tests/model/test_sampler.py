@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.backends.interface import Pass
+from model.backends.interface import BackendError, Candidates, Pass
 from model.backends.torch import TorchBackend
 from model.cache import PrefixStore
 from model.canvas import Canvas, before_end, count_text
@@ -238,10 +240,25 @@ def test_jobs_are_decoded_one_after_the_other_where_there_is_no_cache_to_spare(
     assert [lane.canvas for lane in run.finish()] == expected
 
 
-def test_a_run_begins_no_more_jobs_than_there_is_room_for(exact: TorchBackend) -> None:
-    run = Run(
-        exact, [Job([30 + n, MID], limit=4, block=4) for n in range(3)], partial(fill, policy=Threshold())
-    )
-    assert len(run.begin(2)) == 2
-    assert len(run.begin(1)) == 2  # who is being decoded stays
-    assert len(run.begin()) == 3
+def test_a_run_begins_no_more_jobs_than_it_may(exact: TorchBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = partial(fill, policy=Threshold())
+    run = Run(exact, [Job([30 + n, MID], limit=4, block=4) for n in range(5)], start)
+    assert [len(run.begin(more)) for more in (1, 0, 2)] == [1, 1, 3]  # who is being decoded stays
+    monkeypatch.setattr(TorchBackend, "spare", 1)
+    assert [len(run.begin(more)) for more in (1, None)] == [3, 3]
+    other = Run(exact, [Job([40, MID], limit=4, block=4)], start)
+    assert other.begin(1) == []
+    assert not other.is_finished
+    assert len(other.begin()) == 1  # who does not wait for others presses them
+
+
+def test_scores_that_are_no_numbers_are_said(exact: TorchBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = TorchBackend.forward
+
+    def damaged(self: TorchBackend, passes: list[Pass]) -> list[Candidates]:
+        return [replace(each, logp_RK=np.full_like(each.logp_RK, np.nan)) for each in forward(self, passes)]
+
+    monkeypatch.setattr(TorchBackend, "forward", damaged)
+    run = Run(exact, [Job([30, MID], limit=4, block=4)], partial(fill, policy=Threshold()))
+    with pytest.raises(BackendError, match="scores are not numbers"):
+        run.finish()

@@ -39,17 +39,30 @@ class Asking:
     """A request whose sequences all ask for the same rows."""
 
     def __init__(
-        self, backend: Backend, rows: int = 4, count: int = 1, token: int = 7, broken: str = ""
+        self,
+        backend: Backend,
+        rows: int = 4,
+        count: int = 1,
+        token: int = 7,
+        broken: str = "",
+        is_crowded: bool = False,
     ) -> None:
         self.caches = [backend.new_cache(1000) for _ in range(count)]
         self._tokens = [token] * rows
         self._allowed = np.zeros(8, np.float32)
         self._broken = broken
+        self._is_crowded = is_crowded
         self.ended = 0
 
-    def begin(self, room: int | None = None) -> list[Pass]:
+    @property
+    def is_finished(self) -> bool:
+        return not self.caches
+
+    def begin(self, more: int | None = None) -> list[Pass]:
         if self._broken == "begin":
             raise ValueError("too long")
+        if self._is_crowded and more is not None:
+            return []
         return [Pass(cache, self._tokens, (), (), self._allowed) for cache in self.caches]
 
     def end(self, found: Sequence[Candidates], seconds: float) -> bool:
@@ -140,3 +153,11 @@ def test_a_run_that_has_ended_needs_no_forward():
     backend = Counting()
     assert step_together(backend, [Asking(backend, count=0)]) == [False]
     assert backend.forwards == []
+
+
+def test_one_that_finds_no_cache_to_spare_waits_and_has_not_ended():
+    backend = Counting()
+    crowded = Asking(backend, is_crowded=True)
+    assert step_together(backend, [Asking(backend), crowded, Asking(backend)]) == [True, None, True]
+    assert crowded.ended == 0
+    assert step_together(backend, [crowded]) == [True]

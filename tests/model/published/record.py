@@ -27,11 +27,9 @@ os.environ["TORCHDYNAMO_DISABLE"] = "1"
 import torch
 
 from model.tokenizer import EOS, INS_1, MASK
-from tests.model.published.script import CONFIG, Script
+from tests.model.published.script import CONFIG, STATIC_STEPS, THRESHOLD, VECTORS, Script
 
-VECTORS = Path(__file__).parent / "vectors.json"
 CASES = 8
-THRESHOLD, STATIC_STEPS = 0.5, 3
 
 
 @dataclass

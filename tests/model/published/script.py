@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from model.config import ModelConfig
 from model.tokenizer import EOS
 
 CONFIG = ModelConfig("script", 64, 8, 1, 1, 1, 2, 8, context=256, region_limit=64)
+VECTORS = Path(__file__).parent / "vectors.json"
+"""What `record.py` has written."""
+THRESHOLD, STATIC_STEPS = 0.5, 3
 LEVELS = np.array([0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 4.5])
 
 

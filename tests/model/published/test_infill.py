@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from model.cache import KVCache
 from model.decoders import Decoder, Job
 from model.infill import LENGTHS, Whole, expanding, in_place, of_unknown_length
-from model.policies import Factor, FixedSteps, Policy, Scheduled, Threshold
+from model.policies import Factor, FixedSteps, Policy, Scheduled, Threshold, TokenEditing
 from model.sampler import Run
 from model.tokenizer import EOS, INS_1, MASK
 from tests.model.published.script import Script, ScriptBackend
@@ -219,3 +219,21 @@ def test_with_a_cache_the_lengths_are_tried_behind_the_first_ones_prompt(
 
     assert len(run(engine, Job(prompt, limit=limit, after=after), start)) == length
     assert engine.calls[: len(sure)] == plain.calls
+
+
+@pytest.mark.parametrize("reuse", ["none", "prefix", "dual"])
+def test_a_sure_network_writes_the_same_with_every_cache_though_it_may_edit(reuse) -> None:
+    """An editing policy looks at decided tokens too; at a block's first one the cached steps have nothing to say."""
+    prompt, answer = [24, 24], [24, 25, 26, 27, 28, 29, 24, 25]
+
+    class Sure(Script):
+        def scores(self, cached, canvas, row):
+            start, _ = self.calls[-1]
+            at = start + row + 1 - len(prompt)  # rows are shifted
+            wanted = answer[at] if 0 <= at < len(answer) else 29
+            return np.where(np.array(self.ids) == wanted, 0.0, -9.0)
+
+    def start(job: Job, cache: KVCache) -> Decoder:
+        return in_place(job, cache, TokenEditing(0.5, 0.5), Whole(4, reuse, shifted=True))
+
+    assert run(Sure(), Job(prompt, limit=len(answer)), start) == answer

@@ -17,8 +17,7 @@ from model.infill import Whole, expanding, in_place
 from model.policies import Credit, Dynamic, FixedSteps, Hierarchy, Scheduled, Threshold
 from model.sampler import Run, Start
 from model.tokenizer import EOS, INS_1, MASK
-from tests.model.published.record import STATIC_STEPS, THRESHOLD, VECTORS
-from tests.model.published.script import Script, ScriptBackend
+from tests.model.published.script import STATIC_STEPS, THRESHOLD, VECTORS, Script, ScriptBackend
 
 CASES = json.loads(VECTORS.read_text())["cases"]
 MEASURES = {"entropy": "entropy", "maskgit_plus": "confidence", "topk_margin": "margin"}
