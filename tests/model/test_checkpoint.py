@@ -86,7 +86,7 @@ def test_broken_json(folder: Path, content: bytes) -> None:
 @pytest.mark.parametrize("content", ["[]", "null", "3", "{}", '{"format": 99}'])
 def test_json_of_something_else(folder: Path, content: str) -> None:
     (folder / "config.json").write_text(content)
-    with pytest.raises(ModelError, match="not a Redraft checkpoint of format 1; export it again"):
+    with pytest.raises(ModelError, match="neither a Redraft checkpoint of format 1 nor an open one"):
         open_checkpoint(folder)
 
 
