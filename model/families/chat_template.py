@@ -15,6 +15,11 @@ from typing import Any
 from model.families.errors import FamilyError
 
 _RENDER = Path(__file__).with_name("render.py")
+_NO_JINJA = 69
+"""What `render.py` exits with where Jinja is missing."""
+_ISOLATED = ("-E", "-P", *(("-s",) if sys.flags.no_user_site else ()))
+"""Neither the working directory nor the program's own is looked into, nor what the environment names; `-I` would hide
+besides what was installed for the user alone."""
 _SECONDS = 30.0
 """By the clock, on a machine that is busy: the process itself has 5 seconds of work."""
 
@@ -40,7 +45,7 @@ def rendered(template: str, roles: Mapping[str, str], content: str) -> str:
 def _run(asked: str) -> Mapping[str, Any]:
     try:
         process = subprocess.run(
-            [sys.executable, "-I", str(_RENDER)],
+            [sys.executable, *_ISOLATED, str(_RENDER)],
             input=asked.encode(),
             capture_output=True,
             timeout=_SECONDS,
@@ -50,9 +55,9 @@ def _run(asked: str) -> Mapping[str, Any]:
         return {"error": f"it was not done after {_SECONDS:.0f} seconds"}
     except OSError as error:
         raise FamilyError(f"the checkpoint's chat template cannot be rendered: {error}") from error
-    if process.returncode < 0:
-        return {"error": "it takes more time or memory than a template may"}
-    if process.returncode:
+    if process.returncode == _NO_JINJA:
         last = process.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise FamilyError(f"the checkpoint's chat template cannot be rendered: {last}; install redraft[gpu]")
+    if process.returncode:  # which one a killed process has depends on the system
+        return {"error": "it takes more time or memory than a template may"}
     return json.loads(process.stdout)

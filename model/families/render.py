@@ -2,7 +2,7 @@
 
 Reads `{"template", "values"}` as JSON from its standard input, writes `{"text"}` or `{"error"}`. What a template finds
 is what `transformers` gives it: Jinja's sandbox, `break` and `continue`, `generation` blocks, `tojson`, `strftime_now`,
-`raise_exception`. Run by its path with `-I`, it imports nothing of Redraft. `chat_template.py` runs it.
+`raise_exception`. Run by its path, it imports nothing of Redraft. `chat_template.py` runs it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,17 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from jinja2 import TemplateError, nodes
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+_NO_JINJA = 69
+"""The exit code `chat_template.py` knows: whatever else ends this program is the template's doing."""
+
+try:
+    from jinja2 import TemplateError, nodes
+    from jinja2.ext import Extension
+    from jinja2.parser import Parser
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+except ImportError as error:
+    sys.stderr.write(str(error))
+    raise SystemExit(_NO_JINJA) from error
 
 LONGEST = 1 << 16
 """Characters of what a template may write around one question."""

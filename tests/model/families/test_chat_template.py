@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 
 from model.asking import Around, Asked
+from model.families import chat_template
 from model.families.chat_template import rendered
 from model.families.convert import convert
 from model.families.converted import open_guest
@@ -163,3 +170,76 @@ def test_what_a_template_reaches_is_the_sandbox() -> None:
     ):
         with pytest.raises(FamilyError, match="cannot be used"):
             rendered(escape, {}, "x")
+
+
+@pytest.fixture
+def afresh() -> Iterator[None]:
+    chat_template._run.cache_clear()
+    yield
+    chat_template._run.cache_clear()
+
+
+def shadows(folder: Path) -> None:
+    """Modules that would be imported for the real ones, were the folder looked into."""
+    folder.mkdir(exist_ok=True)
+    (folder / "json.py").write_text("raise SystemExit(5)\n")
+    (folder / "jinja2").mkdir()
+    (folder / "jinja2" / "__init__.py").write_text("raise SystemExit(5)\n")
+
+
+@pytest.mark.usefixtures("afresh")
+def test_no_folder_at_hand_is_imported_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the working directory, nor the program's, nor what the environment names."""
+    for name in ("cwd", "beside", "named"):
+        shadows(tmp_path / name)
+    monkeypatch.chdir(tmp_path / "cwd")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "named"))
+    program = shutil.copy(chat_template._RENDER, tmp_path / "beside")
+    monkeypatch.setattr(chat_template, "_RENDER", Path(program))
+    assert rendered("{{ messages[0].content }}", {}, "x") == "x"
+    monkeypatch.setattr(chat_template, "_ISOLATED", ())
+    with pytest.raises(FamilyError):  # the shadows do shadow
+        rendered("{{ messages[0].content }}!", {}, "x")
+
+
+@pytest.mark.usefixtures("afresh")
+def test_jinja_may_be_installed_for_the_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = getattr(
+        sys, "_base_executable", sys.executable
+    )  # an environment of its own has no user's packages
+    monkeypatch.setenv("PYTHONUSERBASE", str(tmp_path))
+    where = [
+        python,
+        "-E",
+        "-P",
+        "-c",
+        "import site; print(site.ENABLE_USER_SITE, site.getusersitepackages())",
+    ]
+    enabled, _, folder = subprocess.check_output(where, text=True).strip().partition(" ")
+    if enabled != "True" or not Path(folder).is_relative_to(tmp_path):
+        pytest.skip("this Python knows no packages of the user")
+    Path(folder).mkdir(parents=True)
+    packages = Path(str(jinja2.__file__)).parents[1]
+    (Path(folder) / "found.pth").write_text(f"{packages}{os.linesep}")
+    monkeypatch.setattr(sys, "executable", python)
+    assert rendered("{{ messages[0].content }}", {}, "x") == "x"
+
+
+@pytest.mark.usefixtures("afresh")
+def test_a_missing_jinja_is_told_from_a_bad_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_template, "_ISOLATED", ("-I", "-S"))
+    monkeypatch.setattr(sys, "executable", getattr(sys, "_base_executable", sys.executable))
+    with pytest.raises(FamilyError, match=r"jinja2.*install redraft\[gpu\]"):
+        rendered("{{ messages[0].content }}", {}, "x")
+
+
+@pytest.mark.usefixtures("afresh")
+@pytest.mark.parametrize("code", [1, 3, 137])
+def test_however_the_program_ends_the_template_is_at_fault(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "render.py"
+    program.write_text(f"raise SystemExit({code})\n")
+    monkeypatch.setattr(chat_template, "_RENDER", program)
+    with pytest.raises(FamilyError, match="more time or memory"):
+        rendered("{{ messages[0].content }}", {}, "x")
