@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
 
 from model.asking import Around, Asked
@@ -306,11 +304,12 @@ def test_jinja_may_be_installed_for_the_user_alone(tmp_path: Path, monkeypatch: 
     enabled, _, folder = subprocess.check_output(where, text=True).strip().partition(" ")
     if enabled != "True" or not Path(folder).is_relative_to(tmp_path):
         pytest.skip("this Python knows no packages of the user")
-    Path(folder).mkdir(parents=True)
-    packages = Path(str(jinja2.__file__)).parents[1]
-    (Path(folder) / "found.pth").write_text(f"{packages}{os.linesep}")
+    package = Path(folder) / "jinja2"  # looked for before the one that is installed for all
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('the one of the user')\n")
     monkeypatch.setattr(sys, "executable", python)
-    assert rendered("{{ messages[0].content }}", {}, "x") == "x"
+    with pytest.raises(FamilyError, match="the one of the user"):
+        rendered("{{ messages[0].content }}", {}, "x")
 
 
 @pytest.mark.usefixtures("afresh")
