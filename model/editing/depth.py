@@ -6,14 +6,17 @@ Plain text and syntax trees.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from model.editing.diff import changes
 from model.editing.source import line_index
 from model.editing.syntax import try_parse
+from model.editing.trim import opens_block
 
 _INDENT = re.compile(r"[ \t]*")
+_CLOSES = re.compile(r"\s*[)\]}]")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,18 @@ class Shift:
             return line.removeprefix(self.found.removeprefix(self.wanted))
         return line
 
+    @property
+    def step(self) -> Shift:
+        """The same move without what both begin with."""
+        if self.wanted.startswith(self.found):
+            return Shift("", self.wanted.removeprefix(self.found))
+        if self.found.startswith(self.wanted):
+            return Shift(self.found.removeprefix(self.wanted), "")
+        return self
+
+
+_NONE = Shift("", "")
+
 
 def indent(line: str) -> str:
     found = _INDENT.match(line)
@@ -40,11 +55,54 @@ def indent(line: str) -> str:
 
 
 def at_depth_of(code: str, original: str, language: str | None = None) -> str:
-    """`code` with its lines moved as its first line must be, to stand where the original's does; with a line's end
-    where the original has one."""
+    """`code` with its lines moved as its first line must be, to stand where the original's does; the first line alone
+    where those behind it stand there already. With a line's end where the original has one."""
     code = code.strip("\n")
     shift = Shift(indent(_first_line(code)), indent(_first_line(original)))
-    return moved(code, shift, language, original) + original[len(original.rstrip("\n")) :]
+    if _lacks_first_alone(code, shift, language, original):
+        first = code.find(_first_line(code))
+        code = code[:first] + shift(code[first:])
+    else:
+        code = moved(code, shift, language, original)
+    return code + original[len(original.rstrip("\n")) :]
+
+
+def stands(second: str, line: str, language: str | None) -> bool:
+    """Whether the line `second` stands where it should behind `line`: below it where that opens a block."""
+    depth, base = len(indent(second)), len(indent(line))
+    is_inside = opens_block(line, language) and not _CLOSES.match(second)
+    return depth > base if is_inside else depth >= base
+
+
+def _lacks_first_alone(code: str, shift: Shift, language: str | None, original: str) -> bool:
+    """Whether only the first line is too far left. The lines that come from the original tell by how most of them
+    moved, where the first is the original's, or new: in a reply that takes a block's head away its lines move alone."""
+    if shift.found == shift.wanted or not shift.wanted.startswith(shift.found):
+        return False
+    old, lines = original.split("\n"), code.split("\n")
+    in_string = {number for inside, _ in _strings(code, language) for number in inside}
+    written = [n for n, line in enumerate(lines) if line.strip() and n not in in_string]
+    if len(written) < 2:
+        return False
+    first, *behind = written
+    old_first, *old_behind = (n for n, line in enumerate(old) if line.strip())
+    depths = [len(indent(lines[n])) for n in behind]
+    if min(depths) < min(len(indent(old[n])) for n in (old_first, *old_behind)):
+        return False
+    pairs = _pairs(old, lines)
+    is_next = (
+        old_behind and pairs.get(behind[0]) == old_behind[0]
+    )  # a `case` may stand no deeper than its `switch`
+    has_place = stands(lines[behind[0]], shift(lines[first]), language)
+    if not has_place and not (is_next and pairs.get(first) == old_first):
+        return False
+    if pairs.get(first, old_first) == old_first:
+        steps = Counter(
+            Shift(indent(lines[n]), indent(old[pairs[n]])).step for n in behind if n in pairs
+        ).most_common(2)
+        if steps and steps[0][0] in (_NONE, shift.step) and (len(steps) == 1 or steps[0][1] > steps[1][1]):
+            return steps[0][0] == _NONE
+    return not shift.found and min(depths) >= len(shift.wanted)
 
 
 def moved(code: str, shift: Shift, language: str | None, original: str = "") -> str:

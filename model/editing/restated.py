@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from model.editing.depth import Shift, indent, moved
+from model.editing.depth import Shift, indent, moved, stands
 from model.editing.tabs import indented_like
 from model.editing.trim import Around, opens_block
 
@@ -19,7 +19,6 @@ _NAME = re.compile(r"(?<!\w)[^\W\d]\w*")
 _WORD = re.compile(r"\w+")
 _ITEM = re.compile(r"\w+\s*,\s*")
 """Of a list, where the same may come again."""
-_CLOSES = re.compile(r"\s*[)\]}]")
 _NONE = Shift("", "")
 
 
@@ -118,9 +117,7 @@ def _unless_placed(shift: Shift, behind: list[str], line: str, language: str | N
     second = next((each for each in behind if each.strip()), None)
     if second is None or shift.found:
         return shift
-    depth, base = len(indent(second)), len(indent(line))
-    is_inside = opens_block(line, language) and not _CLOSES.match(second)
-    return _NONE if (depth > base if is_inside else depth >= base) else shift
+    return _NONE if stands(second, line, language) else shift
 
 
 def _without_following(code: str, around: Around) -> str:

@@ -2,25 +2,43 @@
 
 Reads `{"template", "values"}` as JSON from its standard input, writes `{"text"}` or `{"error"}`. What a template finds
 is what `transformers` gives it: Jinja's sandbox, `break` and `continue`, `generation` blocks, `tojson`, `strftime_now`,
-`raise_exception`. Run by its path with `-I`, it imports nothing of Redraft. `chat_template.py` runs it.
+`raise_exception`. Run by its path, it imports nothing of Redraft. `chat_template.py` runs it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
+from functools import wraps
+from string import Formatter
 from typing import Any
 
-from jinja2 import TemplateError, nodes
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+_NO_JINJA = 69
+"""The exit code `chat_template.py` knows: whatever else ends this program is the template's doing."""
+
+try:
+    from jinja2 import TemplateError, nodes
+    from jinja2.compiler import CodeGenerator, Frame
+    from jinja2.ext import Extension
+    from jinja2.parser import Parser
+    from jinja2.runtime import Context
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+except ImportError as error:
+    sys.stderr.write(str(error))
+    raise SystemExit(_NO_JINJA) from error
 
 LONGEST = 1 << 16
-"""Characters of what a template may write around one question."""
+"""Characters of what a template may write around one question, and of each text it makes on the way."""
+_PADDING = frozenset({"center", "expandtabs", "generate_lorem_ipsum", "ljust", "rjust", "to_bytes", "zfill"})
+_PADDING_FILTERS = frozenset(
+    {"batch", "center", "indent", "round", "slice", "tojson", "truncate", "wordwrap"}
+)
+"""What makes, of a number, a text or a list of that length."""
+_WIDTHS = re.compile(r"%(?:\([^)]*\))?[#0\- +]*(\*|\d+)?(?:\.(\*|\d+))?")
 _MEMORY = 1 << 30
 _SECONDS = 5
 
@@ -39,12 +57,103 @@ class _Generation(Extension):
         return caller()
 
 
+class _Generator(CodeGenerator):
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+        self.write("environment.short(")
+        super().visit_Concat(node, frame)
+        self.write(")")
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Makes no text, list or number that is long, so that little memory is asked for where the system limits none."""
+
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
+    code_generator_class = _Generator
+
+    def __init__(self, **told: Any) -> None:
+        super().__init__(**told)
+        self.filters["tojson"] = _to_json
+        self.filters |= {
+            name: _short_filter(made, name in _PADDING_FILTERS) for name, made in self.filters.items()
+        }
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if operator == "*":
+            _check(max(_size(left) * _count(right), _size(right) * _count(left)))
+            _check(_bits(left) + _bits(right))
+        elif operator == "**":
+            _check(_bits(left) * _count(right))
+        elif operator == "%" and isinstance(left, str):
+            _check_widths(left)
+        return self.short(super().call_binop(context, operator, left, right))
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805  # as Jinja's
+        if getattr(__obj, "__name__", None) in _PADDING:
+            _check(*map(_count, (*args, *kwargs.values())))
+        _check_fields(getattr(__obj, "__wrapped__", __obj))
+        return __self.short(super().call(__context, __obj, *args, **kwargs))
+
+    @staticmethod
+    def concat(parts: Iterable[str]) -> str:
+        """What a macro or a block that is set is put together with."""
+        return Sandbox.short("".join(parts))
+
+    @staticmethod
+    def short(made: Any) -> Any:
+        _check(_size(made))
+        return made
+
+
+def _short_filter(made: Callable[..., Any], pads: bool) -> Callable[..., Any]:
+    name = getattr(made, "__name__", "")
+
+    @wraps(made)
+    def short(*args: Any, **kwargs: Any) -> Any:
+        if pads:
+            _check(*map(_count, (*args[1:], *kwargs.values())))
+        elif name == "do_format":
+            _check_widths(str(args[0]))
+        return Sandbox.short(made(*args, **kwargs))
+
+    return short
+
+
+def _check(*sizes: int) -> None:
+    if max(sizes, default=0) > LONGEST:
+        raise ValueError(f"it makes something of more than {LONGEST} characters, items or bits")
+
+
+def _check_widths(form: str) -> None:
+    widths = [width for found in _WIDTHS.findall(form) for width in found if width]
+    _check(*(LONGEST + 1 if width == "*" else int(width[:20]) for width in widths))
+
+
+def _check_fields(method: Any) -> None:
+    """The widths in a text whose `format` is called; one that is itself filled in could be any."""
+    form = getattr(method, "__self__", None)
+    if isinstance(form, str) and getattr(method, "__name__", None) in ("format", "format_map"):
+        for _, _, spec, _ in Formatter().parse(form):
+            _check(*(int(width[:20]) for width in re.findall(r"\d+", spec or "")))
+            _check(LONGEST + 1 if "{" in (spec or "") else 0)
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, str | bytes | list | tuple) else 0
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _bits(value: Any) -> int:
+    return value.bit_length() if isinstance(value, int) else 0
+
+
 def render(template: str, values: dict[str, Any]) -> str:
     """Raises what the template raises, ValueError where it writes too much."""
-    environment = ImmutableSandboxedEnvironment(
+    environment = Sandbox(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
     )
-    environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
     parts: list[str] = []

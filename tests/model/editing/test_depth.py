@@ -22,6 +22,7 @@ from model.editing.tabs import spaced, tabbed
         ("x\n\ny\n", "\ta\n", "\tx\n\n\ty\n"),
         ("\tx\n", "    y\n", "\tx\n"),
         ("x", "y\n\n", "x\n\n"),
+        ("\n", "    y\n", "\n"),
     ],
 )
 def test_code_stands_at_the_depth_of_what_it_replaces(code: str, original: str, expected: str) -> None:
@@ -85,6 +86,93 @@ def test_tabs_two_deep() -> None:
     assert tabbed(at_depth_of("    if x {\n        return 2\n    }\n", spaced(old), "go")) == old.replace(
         "1", "2"
     )
+
+
+METHOD = "    def f(self):\n        return 0\n"
+LOOP = "  for (const x of xs) {\n    f(x);\n  }\n"
+SWITCH = "  switch (x) {\n  case 1:\n    f(x);\n  }\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "original", "expected"),
+    [
+        ("python", "def f(self):\n        return 1\n", METHOD, "    def f(self):\n        return 1\n"),
+        ("python", "def f(self):\n    return 1\n", METHOD, "    def f(self):\n        return 1\n"),
+        (
+            "python",
+            "if x:\n        f()\n    g()\n",
+            "    if x:\n        h()\n",
+            "    if x:\n        f()\n    g()\n",
+        ),
+        ("python", "# A.\n    def f(self):\n        return 0\n", METHOD, f"    # A.\n{METHOD}"),
+        ("python", "# A.\ndef f(self):\n    return 0\n", METHOD, f"    # A.\n{METHOD}"),
+        ("python", "@a\n    def f(self):\n        return 0\n", METHOD, f"    @a\n{METHOD}"),
+        ("python", "  # A.\n    def f(self):\n        return 0\n", METHOD, f"    # A.\n{METHOD}"),
+        # A block around what stays where it was, in a reply that is flush left.
+        (
+            "python",
+            "if a:\n    f()\n    g()\n",
+            "    f()\n    g()\n",
+            "    if a:\n        f()\n        g()\n",
+        ),
+        ("python", "if a:\n        f()\n", "    f()\n", "    if a:\n        f()\n"),
+        (
+            "python",
+            "def f(self):\n    if a:\n        return 0\n",
+            METHOD,
+            "    def f(self):\n        if a:\n            return 0\n",
+        ),
+        ("python", "x\nif a:\n    f()\n", "    x\n    f()\n", "    x\n    if a:\n        f()\n"),
+        # A block's head away.
+        ("python", "f()\ng()\n", "    if a:\n        f()\n        g()\n", "    f()\n    g()\n"),
+        ("python", "f()\n    g()\n", "    if a:\n        f()\n        g()\n", "    f()\n    g()\n"),
+        # Deeper than the old first line, and yet flush left.
+        (
+            "python",
+            "def f(\n        self):\n    return 1\n",
+            "    def f(\n            self):\n        return 0\n",
+            "    def f(\n            self):\n        return 1\n",
+        ),
+        ("javascript", "for (const x of xs) {\n    g(x);\n  }\n", LOOP, LOOP.replace("f(", "g(")),
+        ("javascript", "for (const x of xs) {\n  g(x);\n}\n", LOOP, LOOP.replace("f(", "g(")),
+        ("javascript", "// A.\n  for (const x of xs) {\n    f(x);\n  }\n", LOOP, f"  // A.\n{LOOP}"),
+        ("javascript", "if (a) {\n  f(x);\n}\n", "  f(x);\n", "  if (a) {\n    f(x);\n  }\n"),
+        ("javascript", "switch (x) {\n  case 1:\n    g(x);\n  }\n", SWITCH, SWITCH.replace("f(", "g(")),
+        ("javascript", "f(x);\n  }\n", "    f(x);\n  }\n", "    f(x);\n  }\n"),
+    ],
+)
+def test_a_first_line_alone_may_lack_its_indentation(
+    language: str, code: str, original: str, expected: str
+) -> None:
+    assert at_depth_of(code, original, language) == expected
+
+
+@st.composite
+def nested(draw: st.DrawFn, braces: bool, level: int = 0) -> list[str]:
+    """Code, each line with as many tabs as blocks it stands in."""
+    found: list[str] = []
+    for _ in range(draw(st.integers(1, 3))):
+        name = draw(st.sampled_from("abcde"))
+        kind = draw(st.sampled_from(("call", "call", "blank", "block", "open") if level < 3 else ("call",)))
+        at = "\t" * level
+        if kind == "block":
+            head = f"if ({name}) {{" if braces else f"if {name}:"
+            found += [at + head, *draw(nested(braces, level + 1)), *([f"{at}}}"] if braces else [])]
+        elif kind == "open":
+            found += [f"{at}{name}(", f"{at}\t{name}", f"{at})"]
+        else:
+            found += [at + f"{name}()", *([""] if kind == "blank" else [])]
+    return found
+
+
+@pytest.mark.parametrize("language", ["python", "javascript"])
+@given(data=st.data(), depth=st.sampled_from((0, 1, 2, 3)), unit=st.sampled_from(("  ", "    ")))
+def test_a_region_said_again_is_the_region(language: str, data: st.DataObject, depth: int, unit: str) -> None:
+    """As it stands, wholly dedented, or with its first line alone flush left."""
+    code = "\n".join(data.draw(nested(language == "javascript"))).strip("\n").replace("\t", unit) + "\n"
+    old = indent(code, unit * depth)
+    for reply in (old, code, old.lstrip(" ")):
+        assert at_depth_of(reply, old, language) == old
 
 
 LINES = st.lists(st.sampled_from(("SELECT 1", "  FROM t", "", "    WHERE x", "a", "\\t")), max_size=4)
