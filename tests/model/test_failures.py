@@ -11,7 +11,7 @@ import torch
 
 from model.backends import failures
 from model.backends.failures import is_lost, is_out_of_memory
-from model.backends.interface import BackendError, Pass
+from model.backends.interface import BackendError, Pass, Shape
 from model.backends.pool import PooledCache
 from model.checkpoint import ModelError
 from model.families import load
@@ -173,7 +173,7 @@ def test_everything_runs_on_its_own_device(monkeypatch) -> None:
     replay = backend.prepared([])
     assert replay is not None
     replay()
-    backend.warm(lambda _: None)
+    backend.warm(lambda _: None, [Shape(1, 8, 8, 96)])
     assert len(seen) > 6
     assert all(each == ["cuda:1"] for each in seen)
     assert not now
@@ -196,7 +196,7 @@ def test_a_gpu_that_fails_while_it_is_warmed_is_a_model_that_cannot_be_loaded(mo
     monkeypatch.setattr(backend._graphs, "step", fails)
     heard: list[tuple[str, float]] = []
     with pytest.raises(ModelError, match="out of memory"):
-        _warm(backend, lambda *said: heard.append(said))
+        _warm(backend, lambda *said: heard.append(said), [Shape(1, 8, 8, 96)])
     assert heard == [("preparing the GPU", 0.6)]
 
 

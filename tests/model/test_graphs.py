@@ -14,8 +14,14 @@ import torch
 
 from model.backends import graphs
 from model.backends.gpu import GpuBackend
-from model.backends.graphs import Graphs, Shape, Step, likely, rounded
-from model.backends.interface import Pass
+from model.backends.graphs import Graphs, Step, captures, eager, packed, rounded
+from model.backends.interface import Backend, Candidates, Pass, Shape
+from model.cache import KVCache
+from model.config import BASE, NANO, ModelConfig
+from model.decoders import Job
+from model.families.ways import way_of
+from model.likely import of_own
+from model.sampler import Run
 from model.tokenizer import EOS, MASK
 from tests.model.test_gpu_backend import CONFIGS, PLAIN, both, conversation, ids, same
 
@@ -74,13 +80,119 @@ def test_no_shape_is_smaller_than_what_is_needed(batch: int) -> None:
         assert keys <= shape.keys <= SIZE
 
 
-def test_a_block_alone_and_behind_another_are_likely() -> None:
-    found = likely(replace(PLAIN, block=32), SIZE)
-    rows_and_keys = {(shape.rows, shape.keys) for shape in found}
-    assert rows_and_keys == set(product((32, 64), (512, 1024, 2048)))
-    assert {(shape.batch, shape.wanted) for shape in found} == {(1, 32)}
-    whole = likely(replace(PLAIN, clean_block=0), SIZE)
-    assert [(shape.rows, shape.keys) for shape in whole] == [(128, 512), (256, 512), (512, 512)]
+@pytest.mark.parametrize(
+    ("needed", "found"),
+    [
+        (Shape(1, 513, 1, 600), Shape(1, 576, 32, 1024)),
+        (Shape(3, 1000, 40, 5000), Shape(3, 1024, 64, 8192)),
+        (Shape(1, 1024, 1, 9000), Shape(1, 1024, 32, SIZE)),
+    ],
+)
+def test_what_no_graph_is_for_is_rounded_too(needed: Shape, found: Shape) -> None:
+    assert rounded(needed, SIZE) is None
+    assert eager(needed, SIZE) == found
+
+
+@pytest.mark.parametrize("batch", range(1, 9))
+def test_every_part_of_the_integers_begins_at_16_bytes(batch: int, monkeypatch) -> None:
+    """As the device sees them, in a forward that graphs are for and in one that they are not for."""
+    _, backend = both(replace(PLAIN, context=2048), CPU)
+    begins: list[int] = []
+    network = backend._network
+
+    def note(rows: Any, *others: Any) -> torch.Tensor:
+        begins.extend(tensor.storage_offset() for tensor in vars(rows).values())
+        return network(rows, *others)
+
+    note.table_VC, note.head_VC = network.table_VC, network.head_VC  # type: ignore[attr-defined]
+    size = backend._pool.size
+    for shape in (rounded(Shape(batch, 3, 2, 40), size), eager(Shape(batch, 70, 2, 80), size)):
+        assert shape is not None
+        step = Step(note, backend._pool, shape)  # type: ignore[arg-type]
+        step.idle()
+        caches = [backend.new_cache(100) for _ in range(batch)]
+        allowed = backend.allow([EOS])
+        passes = [Pass(cache, (), [MASK] * 3, [0], allowed) for cache in caches]
+        integers = packed(passes, shape, size)
+        assert len(integers) == len(step._integers)
+        assert integers[-shape.wanted :].tolist()[:batch] == [b * shape.rows for b in range(batch)]
+        assert (len(integers) - shape.wanted) % 4 == 0
+    assert len(begins) == 16
+    assert all(begin % 4 == 0 for begin in begins)
+
+
+LLADA = {"policy": "threshold", "threshold": 0.9, "block": 32, "reuse": "dual"}
+
+
+def met_by(config: ModelConfig, values: dict[str, Any], job: Job) -> set[Shape]:
+    """The shapes of the graphs that a way to decode asks for, of a network that is sure of little."""
+    asked: set[Shape] = set()
+
+    class Unsure(Backend):
+        description = "unsure"
+
+        def __init__(self) -> None:
+            self.config = config
+
+        def new_cache(self, capacity: int) -> KVCache:
+            return KVCache(np.zeros((capacity, 1)))
+
+        def forward(self, passes: Any) -> list[Candidates]:
+            keys = max(each.cache.length + each.rows for each in passes)
+            wanted = sum(len(each.wanted) for each in passes)
+            shape = rounded(Shape(len(passes), max(p.rows for p in passes), max(1, wanted), keys), SIZE)
+            asked.update([shape] if shape is not None else [])
+            found = []
+            for each in passes:
+                ids = [*each.causal, *(each.canvas[i] for i in each.keep)]
+                each.cache.append(ids, np.zeros((len(ids), 1)))
+                n = len(each.wanted)
+                logp = np.log(np.linspace(0.1, 0.2, n * 8).reshape(n, 8)[:, ::-1])
+                found.append(Candidates(np.full((n, 8), 40), logp, np.ones(n)))
+            return found
+
+    way = way_of(config, values, {})
+    Run(Unsure(), [job], way.start).finish()
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "after"),
+    [
+        (replace(PLAIN, clean_block=0, block=32), LLADA, 240),
+        (replace(PLAIN, clean_block=0, block=32), {**LLADA, "reuse": "prefix"}, 240),
+        (replace(PLAIN, clean_block=32, block=32), {"policy": "threshold", "threshold": 0.9}, 0),
+        (
+            replace(PLAIN, clean_block=32, block=32, shifted=True),
+            {"policy": "threshold", "threshold": 0.9, "sub_block": 8},
+            0,
+        ),
+    ],
+    ids=["dual cache", "prefix cache", "blocks", "shifted"],
+)
+def test_what_a_way_asks_for_is_what_it_says(config: ModelConfig, values: dict[str, Any], after: int) -> None:
+    """A request in the middle of a long file."""
+    job = Job([40] * 1216, limit=64, chunk=1024, after=[41] * after)
+    warmed = captures(way_of(config, values, {}).shapes, SIZE)
+    asked = met_by(config, values, job)
+    assert len(warmed) <= 16
+    assert len(asked) >= (2 if config.clean_block == 0 else 1)
+    # What is left of a prompt behind its last chunk has any number of rows.
+    assert {each for each in asked if config.clean_block == 0 or each.rows <= 64} <= set(warmed)
+
+
+def test_what_is_captured_at_loading_is_bounded_and_the_likeliest_first() -> None:
+    of_llada = captures(way_of(replace(PLAIN, clean_block=0), LLADA, {}).shapes, SIZE)
+    assert of_llada[:3] == [Shape(1, 32, 32, keys) for keys in (1024, 2048, 512)]
+    assert {(2, 32, 64), (2, 32, 32), (1, 512, 64)} <= {(s.batch, s.rows, s.wanted) for s in of_llada}
+    assert len(of_llada) == 16
+    own = captures(of_own(BASE), SIZE)
+    assert own[:2] == [Shape(1, 32, 32, 512), Shape(1, 64, 32, 512)]
+    assert {64, 128, 256, 512} <= {s.rows for s in own if s.wanted == s.rows}
+    assert any(shape.batch == 2 for shape in own)
+    assert len(own) == 16
+    assert captures(of_own(NANO, 8), 896)[0] == Shape(1, 8, 8, 512)
+    assert captures((), SIZE) == []
 
 
 def test_the_graphs_used_longest_ago_are_dropped(captured: list[Shape], monkeypatch) -> None:
@@ -156,11 +268,12 @@ def test_each_sequence_of_a_replay_has_its_own_bias(captured: list[Shape]) -> No
 def test_what_was_warmed_is_not_captured_again(captured: list[Shape]) -> None:
     _, backend = both(replace(PLAIN, context=1024, block=16), CPU, uses_graphs=True)
     heard: list[float] = []
-    backend.warm(heard.append)
+    shapes = of_own(backend.config)
+    backend.warm(heard.append, shapes)
     assert heard == sorted(heard)
     assert (heard[0], heard[-1]) == (0.0, 1.0)
     warmed = list(captured)
-    assert warmed == likely(backend.config, backend._pool.size)
+    assert warmed == captures(shapes, backend._pool.size)
     cache, allowed = backend.new_cache(100), backend.allow([EOS])
     backend.forward([Pass(cache, ids(16, 1), [MASK] * 16, range(16, 32), allowed)])
     backend.forward([Pass(cache, (), [MASK] * 16, [3, 5], allowed)])
