@@ -147,8 +147,22 @@ class GpuBackend(Backend):
     @torch.inference_mode()
     def _prepared(self, passes: Sequence[Pass]) -> Callable[[], None] | None:
         step = self._step(passes)
-        step.run(packed(passes, step.shape, self._pool.size), self._biases_of(passes))
+        self._run(step, passes)
         return step.replay
+
+    def experts_met(self, passes: Sequence[Pass]) -> float | None:
+        """For benchmarks: to how many experts the rows of a forward go, in the mean of the layers that have some; None
+        where there are none. The caches stay as they are."""
+        counts: list[int] = []
+        shape = self._shape(passes)  # as it is: padding goes to experts too
+
+        def count() -> None:
+            counts.clear()
+            self._run(Step(self._network, self._pool, shape), passes)
+
+        with self._network.hearing(lambda chosen_NK: counts.append(len(chosen_NK.unique()))):
+            self._tried(count)
+        return sum(counts) / len(counts) if counts else None
 
     def _tried(self, work: Callable[[], Result]) -> Result:
         """On the device; once more with an empty prompt store where memory runs out. Raises BackendError where that
@@ -200,7 +214,7 @@ class GpuBackend(Backend):
     @torch.inference_mode()
     def _forward(self, passes: Sequence[Pass]) -> list[Candidates]:
         step = self._step(passes)
-        found = step.run(packed(passes, step.shape, self._pool.size), self._biases_of(passes))
+        found = self._run(step, passes)
         for each in passes:
             if len(each.keep):
                 assert isinstance(each.cache, PooledCache)
@@ -212,20 +226,25 @@ class GpuBackend(Backend):
             each.cache.claim([*each.causal, *(each.canvas[i] for i in each.keep)])
         return self._candidates(passes, read)
 
+    def _run(self, step: Step, passes: Sequence[Pass]) -> torch.Tensor:
+        return step.run(packed(passes, step.shape, self._pool.size), self._biases_of(passes))
+
     def _step(self, passes: Sequence[Pass]) -> Step:
         """The graph of the shape that the passes need, or their kernels one by one."""
-        size = self._pool.size
-        shape = Shape(
+        shape, size = self._shape(passes), self._pool.size
+        if self._uses_graphs:
+            if (captured := rounded(shape, size)) is not None:
+                return self._graphs.step(captured)
+            shape = eager(shape, size)
+        return Step(self._network, self._pool, shape)
+
+    def _shape(self, passes: Sequence[Pass]) -> Shape:
+        return Shape(
             len(passes),
             max(each.rows for each in passes),
             max(1, sum(len(each.wanted) for each in passes)),
-            keys_of(max(each.cache.length + each.rows for each in passes), size),
+            keys_of(max(each.cache.length + each.rows for each in passes), self._pool.size),
         )
-        if not self._uses_graphs:
-            return Step(self._network, self._pool, shape)
-        if (captured := rounded(shape, size)) is not None:
-            return self._graphs.step(captured)
-        return Step(self._network, self._pool, eager(shape, size))
 
     def _biases_of(self, passes: Sequence[Pass]) -> list[torch.Tensor]:
         return [self._uploaded(each.allowed_V) for each in passes]
