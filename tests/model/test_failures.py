@@ -17,7 +17,7 @@ from model.checkpoint import ModelError
 from model.families import load
 from model.loading import _warm
 from model.tokenizer import MASK
-from tests.model.test_gpu_backend import PLAIN, both
+from tests.model.test_gpu_backend import PLAIN, both, same
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 FULL = [
@@ -198,6 +198,25 @@ def test_a_gpu_that_fails_while_it_is_warmed_is_a_model_that_cannot_be_loaded(mo
     with pytest.raises(ModelError, match="out of memory"):
         _warm(backend, lambda *said: heard.append(said), [Shape(1, 8, 8, 96)])
     assert heard == [("preparing the GPU", 0.6)]
+
+
+@pytest.mark.gpu
+def test_more_memory_than_a_gpu_has_is_refused_and_the_next_request_is_served(
+    cuda: torch.device, monkeypatch
+) -> None:
+    _, backend = both(PLAIN, cuda)
+    ask = [Pass(backend.new_cache(40), (), [MASK] * 4, range(4), backend.allow([]))]
+    fine, work = backend.forward(ask), backend._forward
+
+    def greedy(passes):
+        torch.empty(1 << 50, dtype=torch.int8, device=cuda)
+        return work(passes)
+
+    monkeypatch.setattr(backend, "_forward", greedy)
+    with pytest.raises(BackendError, match="out of memory"):
+        backend.forward(ask)
+    monkeypatch.setattr(backend, "_forward", work)
+    same(backend.forward(ask), fine)
 
 
 def test_the_words_are_lower_case() -> None:
