@@ -101,7 +101,8 @@ GPU_WORKERS ?= 12
 CORPUS ?= corpus
 OUT ?= runs/$(GPU_RECIPE)
 GPU_RUN := PYTHONPATH=$(GPU_SITE) $(GPU_PYTHON)
-GPU_NEEDS := rapidfuzz tree-sitter tree-sitter-python rich markdown-it-py mdurl pygments psutil pathspec
+GPU_NEEDS := rapidfuzz tree-sitter tree-sitter-python rich markdown-it-py mdurl pygments psutil pathspec jinja2 markupsafe
+GPU_TESTS := $(addprefix tests/model/,test_gpu.py test_gpu_backend.py test_graphs.py test_pool.py test_failures.py families/test_convert.py) tests/kernels
 PLATFORMS := $(foreach p,manylinux_2_28 manylinux_2_27 manylinux_2_17 manylinux2014 manylinux1,--platform $(p)_x86_64)
 
 gpu-wheels: | $(BIN)/python
@@ -126,7 +127,7 @@ gpu-pack:
 	split --bytes 15M $(OUT)/checkpoint/model.safetensors $(OUT)/packed/model.safetensors.
 
 gpu-test: gpu-site
-	REQUIRE_GPU=1 $(GPU_RUN) -m pytest -q -m gpu -p no:cacheprovider tests/model/test_gpu.py tests/model/test_gpu_backend.py tests/kernels
+	REQUIRE_GPU=1 $(GPU_RUN) -m pytest -q -m gpu -p no:cacheprovider $(GPU_TESTS)
 
 gpu-bench: gpu-site
 	$(GPU_RUN) -m lsp_server bench --backend torch --json

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from model.backends.interface import Backend, BackendError
+from model.backends.interface import Backend, BackendError, Shape
 from model.backends.load import load_backend
 from model.checkpoint import EMBEDDED, GUEST_FORMAT, Decoding, ModelError, open_checkpoint
 from model.choices import Mode
@@ -16,6 +16,7 @@ from model.config import ModelConfig
 from model.engine import DiffusionEngine
 from model.gemma.engine import GemmaEngine
 from model.guest import Guest
+from model.likely import of_own
 from model.shelf import find
 
 Tell = Callable[[str, float], None]
@@ -46,7 +47,7 @@ def load_engine(
     tokenizer = checkpoint.tokenizer()
     tell("loading the network", 0.4)
     network = load_backend(checkpoint, backend, device, threads)
-    _warm(network, tell)
+    _warm(network, tell, of_own(network.config, checkpoint.decoding.fill_block))
     tell("ready", 1.0)
     return DiffusionEngine(network, tokenizer, checkpoint.decoding, mode)
 
@@ -96,15 +97,15 @@ def _guest(folder: Path, backend: str, device: str, tell: Tell, mode: Mode) -> D
             f"{folder} runs in PyTorch, which is missing ({error}); install redraft[gpu]"
         ) from error
     network = load_opened(opened, device)
-    _warm(network, tell)
+    _warm(network, tell, guest.way.shapes)
     tell("ready", 1.0)
     return DiffusionEngine(network, tokenizer, _budgets(config), mode, guest=guest)
 
 
-def _warm(backend: Backend, tell: Tell) -> None:
+def _warm(backend: Backend, tell: Tell, shapes: Sequence[Shape]) -> None:
     """Raises ModelError where it cannot run."""
     try:
-        backend.warm(lambda share: tell("preparing the GPU", 0.6 + 0.4 * share))
+        backend.warm(lambda share: tell("preparing the GPU", 0.6 + 0.4 * share), shapes)
     except BackendError as error:
         raise ModelError(str(error)) from error
 

@@ -2,7 +2,7 @@
 
 A forward takes one transfer to the device (all its integers in one piece) and one small read back (the candidates);
 between them the host waits for nothing. Short forwards are replayed as graphs (`model/backends/graphs.py`), long ones,
-which are those of prompts, run without.
+which are those of prompts, run without, at rounded shapes too.
 
 When memory runs out, what is remembered of earlier prompts is dropped and the forward tried once more; if that is not
 enough, the request fails with the reason and the process lives on. A device that has failed for good is not asked
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from inspect import ismethod
 from typing import TypeVar
 from weakref import WeakMethod
@@ -24,8 +25,8 @@ import numpy as np
 import torch
 
 from model.backends.failures import is_lost, is_out_of_memory, loss, shortage
-from model.backends.graphs import Graphs, Shape, Step, keys_of, likely, rounded, uploaded
-from model.backends.interface import TOP_K, Backend, BackendError, Candidates, Pass
+from model.backends.graphs import LONGEST, Graphs, Step, captures, eager, keys_of, packed, rounded, uploaded
+from model.backends.interface import TOP_K, Backend, BackendError, Candidates, Pass, Shape
 from model.backends.network import Network
 from model.backends.pool import Pool, PooledCache
 from model.cache import KVCache, PrefixStore
@@ -117,17 +118,18 @@ class GpuBackend(Backend):
     def forward(self, passes: Sequence[Pass]) -> list[Candidates]:
         return self._tried(lambda: self._forward(passes))
 
-    def warm(self, tell: Callable[[float], None]) -> None:
+    def warm(self, tell: Callable[[float], None], shapes: Sequence[Shape] = ()) -> None:
         """Compile the kernels and capture the likely graphs, which would take the first requests their time."""
         if not self._uses_graphs:
             return
-        shapes = likely(self.config, self._pool.size)
-        for done, shape in enumerate(shapes):
-            tell(done / (len(shapes) + 1))
-            self._tried(lambda shape=shape: self._graphs.step(shape))
-        tell(len(shapes) / (len(shapes) + 1))
-        prompt = Shape(1, self.chunk, 1, keys_of(self.chunk, self._pool.size))
-        self._tried(Step(self._network, self._pool, prompt).idle)
+        size = self._pool.size
+        # A prompt's first rows, and those that are left of it behind them.
+        long = (Shape(1, self.chunk, 1, self.chunk), Shape(1, LONGEST + 64, 1, 2 * self.chunk))
+        steps = [partial(self._graphs.step, each) for each in captures(shapes, size)]
+        steps += [Step(self._network, self._pool, eager(each, size)).idle for each in long]
+        for done, step in enumerate(steps):
+            tell(done / len(steps))
+            self._tried(step)
         tell(1.0)
 
     def prepared(self, passes: Sequence[Pass]) -> Callable[[], None] | None:
@@ -145,8 +147,22 @@ class GpuBackend(Backend):
     @torch.inference_mode()
     def _prepared(self, passes: Sequence[Pass]) -> Callable[[], None] | None:
         step = self._step(passes)
-        step.run(_packed(passes, step.shape, self._pool.size), self._biases_of(passes))
+        self._run(step, passes)
         return step.replay
+
+    def experts_met(self, passes: Sequence[Pass]) -> float | None:
+        """For benchmarks: to how many experts the rows of a forward go, in the mean of the layers that have some; None
+        where there are none. The caches stay as they are."""
+        counts: list[int] = []
+        shape = self._shape(passes)  # as it is: padding goes to experts too
+
+        def count() -> None:
+            counts.clear()
+            self._run(Step(self._network, self._pool, shape), passes)
+
+        with self._network.hearing(lambda chosen_NK: counts.append(len(chosen_NK.unique()))):
+            self._tried(count)
+        return sum(counts) / len(counts) if counts else None
 
     def _tried(self, work: Callable[[], Result]) -> Result:
         """On the device; once more with an empty prompt store where memory runs out. Raises BackendError where that
@@ -198,7 +214,7 @@ class GpuBackend(Backend):
     @torch.inference_mode()
     def _forward(self, passes: Sequence[Pass]) -> list[Candidates]:
         step = self._step(passes)
-        found = step.run(_packed(passes, step.shape, self._pool.size), self._biases_of(passes))
+        found = self._run(step, passes)
         for each in passes:
             if len(each.keep):
                 assert isinstance(each.cache, PooledCache)
@@ -210,16 +226,25 @@ class GpuBackend(Backend):
             each.cache.claim([*each.causal, *(each.canvas[i] for i in each.keep)])
         return self._candidates(passes, read)
 
+    def _run(self, step: Step, passes: Sequence[Pass]) -> torch.Tensor:
+        return step.run(packed(passes, step.shape, self._pool.size), self._biases_of(passes))
+
     def _step(self, passes: Sequence[Pass]) -> Step:
         """The graph of the shape that the passes need, or their kernels one by one."""
-        shape = Shape(
+        shape, size = self._shape(passes), self._pool.size
+        if self._uses_graphs:
+            if (captured := rounded(shape, size)) is not None:
+                return self._graphs.step(captured)
+            shape = eager(shape, size)
+        return Step(self._network, self._pool, shape)
+
+    def _shape(self, passes: Sequence[Pass]) -> Shape:
+        return Shape(
             len(passes),
             max(each.rows for each in passes),
             max(1, sum(len(each.wanted) for each in passes)),
             keys_of(max(each.cache.length + each.rows for each in passes), self._pool.size),
         )
-        captured = rounded(shape, self._pool.size) if self._uses_graphs else None
-        return Step(self._network, self._pool, shape) if captured is None else self._graphs.step(captured)
 
     def _biases_of(self, passes: Sequence[Pass]) -> list[torch.Tensor]:
         return [self._uploaded(each.allowed_V) for each in passes]
@@ -249,26 +274,3 @@ class GpuBackend(Backend):
 
     def _forget_steps(self) -> None:
         self._graphs.clear()
-
-
-def _packed(passes: Sequence[Pass], shape: Shape, beyond: int) -> np.ndarray:
-    """All integers of a forward: ids, positions, whether canvas, places `[B, T]`; slot, past, causal, rows `[B]`;
-    wanted `[R]`. Padding reads id 0, sees nothing and writes to a place beyond its slot."""
-    grids = np.zeros((4, shape.batch, shape.rows), np.int32)
-    grids[3] = beyond
-    counts = np.zeros((4, shape.batch), np.int32)
-    wanted = np.zeros(shape.wanted, np.int32)
-    at = 0
-    for b, each in enumerate(passes):
-        n, c, past = each.rows, len(each.causal), each.cache.length
-        if past + n > beyond:  # a kernel would leave them out, and the answer would be silently wrong
-            raise BackendError(f"{past + n} rows are more than a cache's {beyond}; ask for less of the text")
-        grids[0, b, :n] = [*each.causal, *each.canvas]
-        grids[1, b, :n] = each.first + np.arange(n)
-        grids[2, b, c:n] = 1
-        grids[3, b, :n] = past + np.arange(n)
-        assert isinstance(each.cache, PooledCache)
-        counts[:, b] = each.cache.slot, past, c, n
-        wanted[at : at + len(each.wanted)] = b * shape.rows + np.asarray(each.wanted, np.int32)
-        at += len(each.wanted)
-    return np.concatenate((grids.ravel(), counts.ravel(), wanted))

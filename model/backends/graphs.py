@@ -14,36 +14,26 @@ Shape suffixes: B batch, T new rows, R wanted rows, V vocabulary, K candidates.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from kernels.head import head_candidates
-from model.backends.interface import TOP_K
+from model.backends.interface import TOP_K, BackendError, Pass, Shape
 from model.backends.network import Network, Rows
-from model.backends.pool import Pool
-from model.config import ModelConfig
+from model.backends.pool import Pool, PooledCache
 
 LONGEST = 512
 """New rows of a batch beyond which launching kernels one by one costs little beside running them."""
-_KEPT = 32
+_KEPT = 96
+"""Graphs; they share their memory, and requests of all kinds together need some dozens."""
+_CAPTURED = 16
+"""Graphs captured at loading."""
 _ROWS, _WANTED, _KEYS = 8, 32, 512
 """The least of each."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """`rows` of each of `batch` sequences, of all of them `wanted`, and `keys` rows of cache that each has at most, the
-    new ones among them."""
-
-    batch: int
-    rows: int
-    wanted: int
-    keys: int
+_STEP = 64
 
 
 def keys_of(keys: int, size: int) -> int:
@@ -61,16 +51,22 @@ def rounded(shape: Shape, size: int) -> Shape | None:
     return Shape(batch, rows, wanted, keys_of(shape.keys, size))
 
 
-def likely(config: ModelConfig, size: int) -> list[Shape]:
-    """Graphs that the first requests will need: of one sequence a block's canvas alone and behind the block before it,
-    over short caches; of a network with full attention, which has no cache, short texts."""
-    caches = (_KEYS, 2 * _KEYS, 4 * _KEYS)
-    if config.clean_block == 0:
-        lengths, caches = [LONGEST // 4, LONGEST // 2, LONGEST], (_KEYS,)
-    else:
-        lengths = [config.block, 2 * config.block]
-    needed = (Shape(1, rows, config.block, keys) for keys, rows in product(caches, lengths))
-    return list(dict.fromkeys(shape for each in needed if (shape := rounded(each, size)) is not None))
+def eager(shape: Shape, size: int) -> Shape:
+    """What kernels are launched for one by one: rounded too, for Triton compiles them anew where a number is a multiple
+    of 16 and was not before. Rows by 64, since these are many."""
+    wanted = max(_WANTED, power(shape.wanted))
+    return Shape(shape.batch, -(-shape.rows // _STEP) * _STEP, wanted, keys_of(shape.keys, size))
+
+
+def captures(shapes: Iterable[Shape], size: int) -> list[Shape]:
+    """Of what is likely, the likeliest first, as many graphs as loading has time for."""
+    found = (rounded(shape, size) for shape in shapes)
+    return list(dict.fromkeys(shape for shape in found if shape is not None))[:_CAPTURED]
+
+
+def aligned(count: int) -> int:
+    """Integers until the next begins at 16 bytes again: Triton compiles anew for pointers that are less aligned."""
+    return -(-count // 4) * 4
 
 
 def power(count: int) -> int:
@@ -82,6 +78,29 @@ def uploaded(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """On the device, without waiting until it is there."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+def packed(passes: Sequence[Pass], shape: Shape, beyond: int) -> np.ndarray:
+    """All integers of a forward: ids, positions, whether canvas, places `[B, T]`; slot, past, causal, rows `[B]`, each
+    `aligned`; wanted `[R]`. Padding reads id 0, sees nothing and writes to a place beyond its slot."""
+    grids = np.zeros((4, shape.batch, shape.rows), np.int32)
+    grids[3] = beyond
+    counts = np.zeros((4, aligned(shape.batch)), np.int32)
+    wanted = np.zeros(shape.wanted, np.int32)
+    at = 0
+    for b, each in enumerate(passes):
+        n, c, past = each.rows, len(each.causal), each.cache.length
+        if past + n > beyond:  # a kernel would leave them out, and the answer would be silently wrong
+            raise BackendError(f"{past + n} rows are more than a cache's {beyond}; ask for less of the text")
+        grids[0, b, :n] = [*each.causal, *each.canvas]
+        grids[1, b, :n] = each.first + np.arange(n)
+        grids[2, b, c:n] = 1
+        grids[3, b, :n] = past + np.arange(n)
+        assert isinstance(each.cache, PooledCache)
+        counts[:, b] = each.cache.slot, past, c, n
+        wanted[at : at + len(each.wanted)] = b * shape.rows + np.asarray(each.wanted, np.int32)
+        at += len(each.wanted)
+    return np.concatenate((grids.ravel(), counts.ravel(), wanted))
 
 
 class Step:
@@ -101,7 +120,7 @@ class Step:
         """Run the kernels on no sequence: all places are beyond the pool, and nothing is written."""
         shape, v = self.shape, self._network.head_VC.shape[0]
         new = shape.batch * shape.rows
-        integers = torch.zeros(4 * new + 4 * shape.batch + shape.wanted, dtype=torch.int32)
+        integers = torch.zeros(4 * new + 4 * aligned(shape.batch) + shape.wanted, dtype=torch.int32)
         integers[3 * new : 4 * new] = self._pool.size
         self._integers = integers.to(self._device)
         self._bias_BV = torch.zeros(shape.batch, v, device=self._device)
@@ -142,11 +161,12 @@ class Step:
     @torch.inference_mode()
     def _compute(self) -> torch.Tensor:
         b, t = self.shape.batch, self.shape.rows
-        grids = self._integers[: 4 * b * t].view(4, b, t)
-        counts = self._integers[4 * b * t : 4 * b * t + 4 * b].view(4, b)
+        new, each = 4 * b * t, aligned(b)
+        grids = self._integers[:new].view(4, b, t)
+        counts = self._integers[new : new + 4 * each].view(4, each)[:, :b]
         rows = Rows(grids[0], grids[1], grids[2], grids[3], *counts)
         hidden_BTC = self._network(rows, self._pool.rows_NL2GSD, self.shape.keys)
-        wanted_R = self._integers[4 * b * t + 4 * b :]
+        wanted_R = self._integers[new + 4 * each :]
         found = head_candidates(
             hidden_BTC.flatten(0, 1), self._network.head_VC, self._bias_BV, wanted_R, TOP_K
         )

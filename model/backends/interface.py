@@ -76,6 +76,17 @@ class Pass:
         return len(self.causal) + len(self.canvas)
 
 
+@dataclass(frozen=True)
+class Shape:
+    """Of a forward: `rows` of each of `batch` sequences, of all of them `wanted`, and `keys` rows of cache that each
+    has at most, the new ones among them."""
+
+    batch: int
+    rows: int
+    wanted: int
+    keys: int
+
+
 class Backend(ABC):
     """A loaded network. One thread at a time. No position gets one of the ids `forbidden`."""
 
@@ -95,8 +106,9 @@ class Backend(ABC):
         found, which is slow or fails."""
         return 1 << 30
 
-    def warm(self, tell: Callable[[float], None]) -> None:
-        """Prepare what the first requests need; `tell` hears the share that is done. Raises BackendError."""
+    def warm(self, tell: Callable[[float], None], shapes: Sequence[Shape] = ()) -> None:
+        """Prepare for the first requests, which will need forwards of `shapes`, the likeliest first; `tell` hears the
+        share that is done. Raises BackendError."""
         return
 
     @abstractmethod

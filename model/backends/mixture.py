@@ -9,7 +9,7 @@ Shape suffixes: N rows of the whole batch, C width, K experts per row, E experts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -20,19 +20,24 @@ from model.config import Experts
 from model.experts import Mixture, route
 
 
-@dataclass(frozen=True)
+@dataclass
 class FusedMixture:
+    """`hear` is told the experts that the rows go to, `[N, K]`, by whoever wants to count them."""
+
     experts: Experts
     router_EC: torch.Tensor
     bias_E: torch.Tensor | None
     gate_up: Grouped
     down: Grouped
     shared: Product | None
+    hear: Callable[[torch.Tensor], None] | None = None
 
     def __call__(self, x_BTC: torch.Tensor) -> torch.Tensor:
         """What the experts say of each row, and the shared one."""
         x_NC = x_BTC.reshape(-1, x_BTC.shape[-1])
         chosen_NK, weight_NK = route(self.experts, x_NC, self.router_EC, self.bias_E)
+        if self.hear is not None:
+            self.hear(chosen_NK)
         n, k = chosen_NK.shape
         order_M = chosen_NK.flatten().argsort(stable=True)
         per_expert = torch.zeros(self.experts.count, dtype=torch.int32, device=x_NC.device)

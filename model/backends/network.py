@@ -10,7 +10,8 @@ Shape suffixes: B batch, T new rows, C width, H heads, G key/value heads, D head
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,7 +21,7 @@ import torch.nn.functional as F
 from kernels.attention import cached_attention
 from kernels.norm import add_rms_norm
 from kernels.rope import rotate_and_store
-from model.backends.mixture import fused_mixture, gated, mixture_tensors
+from model.backends.mixture import FusedMixture, fused_mixture, gated, mixture_tensors
 from model.backends.products import Product, Weights, named, product_with
 from model.config import Experts, ModelConfig
 from model.rotary import frequencies, loudness, magnitude
@@ -95,6 +96,18 @@ class Network:
         self.norm_C = tops["norm.weight"]
         self._layers = layers
         self._frequencies_F = frequencies(config, self.table_VC.device)
+
+    @contextmanager
+    def hearing(self, hear: Callable[[torch.Tensor], None]) -> Iterator[None]:
+        """`hear` is told the experts `[N, K]` that the rows go to in each layer that has some; in no graph."""
+        mixtures = [layer.mlp for layer in self._layers if isinstance(layer.mlp, FusedMixture)]
+        for each in mixtures:
+            each.hear = hear
+        try:
+            yield
+        finally:
+            for each in mixtures:
+                each.hear = None
 
     def __call__(self, rows: Rows, pool_NL2GSD: torch.Tensor, keys: int | None = None) -> torch.Tensor:
         """Hidden rows `[B, T, C]`, normed; keys and values of all rows are in the pool afterwards. No sequence has more

@@ -5,18 +5,33 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from model.backends.interface import Candidates
+from model.backends.interface import Candidates, Pass
 from model.backends.products import Kind
+from model.backends.torch import TorchBackend
 from model.bench.gpu.commits import Replay, constant, forwards, read_commits
-from model.bench.gpu.shapes import SHAPES, cache_bytes, operations, weight_bytes
+from model.bench.gpu.forward import Machine, measure_forwards
+from model.bench.gpu.shapes import (
+    SHAPES,
+    cache_bytes,
+    operations,
+    random_backend,
+    random_text,
+    weight_bytes,
+)
+from model.config import Experts
+from model.experts import Mixture, route
 from model.policies import View
-from model.tokenizer import MASK
+from model.tokenizer import FIRST_TEXT_ID, MASK
+from tests.model.test_gpu_backend import PLAIN, both, network_of
+
+CPU = torch.device("cpu")
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,6 +60,7 @@ def test_a_rehearsal_measures_everything_once() -> None:
         ("int4", 2),
     ]
     assert all(f["ratio"] == f["step_ms"] / f["floor_ms"] for f in forwards)
+    assert {(f["of"], f["experts"]) for f in forwards} == {("step", None)}
     traces = {each["name"]: each for each in found if each["kind"] == "trace" and each["weights"] == "plain"}
     # Two blocks of 32, 8 tokens a forward: the commit of the first is part of the second's first forward, and the last
     # block is not committed; the plain loop commits both in passes of their own.
@@ -72,14 +88,64 @@ def test_a_mixture_counts_the_experts_that_a_row_goes_to() -> None:
     config = SHAPES["llada2-mini"]
     assert config.parameters / 1e9 == pytest.approx(16.3, abs=0.5)
     assert operations(config, 1, 0) / 2e9 == pytest.approx(1.4, abs=0.3)
-    # One row reads the experts that it goes to; a few rows not nearly all, many rows nearly all of them.
     experts = 3 * 512 * 2048 * 19 * 2
     whole = weight_bytes(config, "plain", 2)
-    assert weight_bytes(config, "plain", 2, 1) == whole - (256 - 8) * experts
-    assert weight_bytes(config, "plain", 2, 32) - (whole - 256 * experts) == pytest.approx(
-        163 * experts, rel=0.01
-    )
-    assert weight_bytes(config, "plain", 2, 512) == pytest.approx(whole, rel=1e-4)
+    assert weight_bytes(config, "plain", 2, 8) == whole - (256 - 8) * experts
+    assert weight_bytes(config, "plain", 2, 100.5) == whole - 155.5 * experts
+    assert weight_bytes(config, "plain", 2, 256) == whole
+
+
+MIXED = replace(PLAIN, layers=3, context=256, experts=Experts(32, 2, 16, shared_ff=16, dense_layers=1))
+
+
+def test_the_experts_that_a_forward_meets_are_counted() -> None:
+    """As the plain network routes the same rows."""
+    network = network_of(MIXED, CPU)
+    plain, (_, fused) = TorchBackend(network), both(MIXED, CPU)
+    text = random_text(MIXED, 24, 0)
+    assert text != random_text(MIXED, 24, 1)
+    assert text == random_text(MIXED, 24, 0)
+    assert min(text) >= FIRST_TEXT_ID
+    heard: list[int] = []
+
+    def note(mixture: Mixture, given: tuple[torch.Tensor, ...]) -> None:
+        chosen, _ = route(mixture.experts, given[0].flatten(0, 1), mixture.router.weight, mixture.bias)
+        heard.append(len(set(chosen.flatten().tolist())))
+
+    for module in network.modules():
+        if isinstance(module, Mixture):
+            module.register_forward_pre_hook(note)
+    met = {}
+    for name, canvas in (("text", text), ("masks", [MASK] * 24)):
+        heard.clear()
+        cache = plain.new_cache(40)
+        plain.forward([Pass(cache, (), canvas, range(24), plain.allow([]))])
+        held = fused.new_cache(40)
+        met[name] = fused.experts_met([Pass(held, (), canvas, range(24), fused.allow([]))])
+        assert held.length == 0
+        assert met[name] == sum(heard) / 2
+        assert len(heard) == 2
+    assert met["masks"] is not None
+    assert met["masks"] < met["text"] < 32  # rows that are nearly alike go the same way
+    assert all(layer.mlp.hear is None for layer in fused._network._layers[1:])  # type: ignore[attr-defined]
+
+
+def test_the_floor_is_of_the_experts_that_were_met() -> None:
+    backend = random_backend(MIXED, CPU, "plain")
+    machine = Machine("a processor", "2", 1e9, 1e15)
+    found = list(measure_forwards(backend, "plain", machine, [1, 2], [4, 16], [32], 1))
+    assert [(f.batch, f.block) for f in found] == [(1, 4), (1, 16), (2, 4), (2, 16)]
+    for each in found:
+        assert each.experts is not None
+        assert 2 < each.experts <= min(32, 2 * each.batch * each.block)
+        read = weight_bytes(MIXED, "plain", 4, each.experts) + each.batch * cache_bytes(MIXED, 32, 4)
+        assert each.floor_ms == pytest.approx(read / 1e6)
+        assert (each.of, each.ratio) == ("step", each.step_ms / each.floor_ms)
+    assert found[0].experts < found[3].experts  # type: ignore[operator]
+    timed = replace(found[0], kernels_ms=2 * found[0].floor_ms)
+    assert (timed.of, timed.ratio) == ("kernels", 2)
+    dense = random_backend(PLAIN, CPU, "plain")
+    assert [f.experts for f in measure_forwards(dense, "plain", machine, [1], [4], [8], 1)] == [None]
 
 
 @pytest.mark.parametrize(("kind", "row"), [("int8", 1 + 4 / 2048), ("fp8", 1 + 4 / 2048), ("int4", 67 / 128)])
@@ -89,7 +155,7 @@ def test_quantised_experts_are_read_as_they_are_kept(kind: Kind, row: float) -> 
     down = row if kind == "int4" else 1 + 4 / 512
     expert = 19 * 512 * 2048 * (2 * row + down)
     whole = weight_bytes(config, kind, 2)
-    assert whole - weight_bytes(config, kind, 2, 1) == pytest.approx((256 - 8) * expert)
+    assert whole - weight_bytes(config, kind, 2, 8) == pytest.approx((256 - 8) * expert)
     kept = whole - 256 * expert  # one table of 16 bits, and 0.3 billion dense weights
     assert 0.7e9 < kept < 1.2e9
 

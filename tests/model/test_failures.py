@@ -11,13 +11,13 @@ import torch
 
 from model.backends import failures
 from model.backends.failures import is_lost, is_out_of_memory
-from model.backends.interface import BackendError, Pass
+from model.backends.interface import BackendError, Pass, Shape
 from model.backends.pool import PooledCache
 from model.checkpoint import ModelError
 from model.families import load
 from model.loading import _warm
 from model.tokenizer import MASK
-from tests.model.test_gpu_backend import PLAIN, both
+from tests.model.test_gpu_backend import PLAIN, both, same
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 FULL = [
@@ -173,7 +173,7 @@ def test_everything_runs_on_its_own_device(monkeypatch) -> None:
     replay = backend.prepared([])
     assert replay is not None
     replay()
-    backend.warm(lambda _: None)
+    backend.warm(lambda _: None, [Shape(1, 8, 8, 96)])
     assert len(seen) > 6
     assert all(each == ["cuda:1"] for each in seen)
     assert not now
@@ -196,8 +196,27 @@ def test_a_gpu_that_fails_while_it_is_warmed_is_a_model_that_cannot_be_loaded(mo
     monkeypatch.setattr(backend._graphs, "step", fails)
     heard: list[tuple[str, float]] = []
     with pytest.raises(ModelError, match="out of memory"):
-        _warm(backend, lambda *said: heard.append(said))
+        _warm(backend, lambda *said: heard.append(said), [Shape(1, 8, 8, 96)])
     assert heard == [("preparing the GPU", 0.6)]
+
+
+@pytest.mark.gpu
+def test_more_memory_than_a_gpu_has_is_refused_and_the_next_request_is_served(
+    cuda: torch.device, monkeypatch
+) -> None:
+    _, backend = both(PLAIN, cuda)
+    ask = [Pass(backend.new_cache(40), (), [MASK] * 4, range(4), backend.allow([]))]
+    fine, work = backend.forward(ask), backend._forward
+
+    def greedy(passes):
+        torch.empty(1 << 50, dtype=torch.int8, device=cuda)
+        return work(passes)
+
+    monkeypatch.setattr(backend, "_forward", greedy)
+    with pytest.raises(BackendError, match="out of memory"):
+        backend.forward(ask)
+    monkeypatch.setattr(backend, "_forward", work)
+    same(backend.forward(ask), fine)
 
 
 def test_the_words_are_lower_case() -> None:

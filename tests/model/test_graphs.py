@@ -14,8 +14,9 @@ import torch
 
 from model.backends import graphs
 from model.backends.gpu import GpuBackend
-from model.backends.graphs import Graphs, Shape, Step, likely, rounded
-from model.backends.interface import Pass
+from model.backends.graphs import Graphs, Step, captures, eager, packed, rounded
+from model.backends.interface import Pass, Shape
+from model.likely import of_own
 from model.tokenizer import EOS, MASK
 from tests.model.test_gpu_backend import CONFIGS, PLAIN, both, conversation, ids, same
 
@@ -74,13 +75,45 @@ def test_no_shape_is_smaller_than_what_is_needed(batch: int) -> None:
         assert keys <= shape.keys <= SIZE
 
 
-def test_a_block_alone_and_behind_another_are_likely() -> None:
-    found = likely(replace(PLAIN, block=32), SIZE)
-    rows_and_keys = {(shape.rows, shape.keys) for shape in found}
-    assert rows_and_keys == set(product((32, 64), (512, 1024, 2048)))
-    assert {(shape.batch, shape.wanted) for shape in found} == {(1, 32)}
-    whole = likely(replace(PLAIN, clean_block=0), SIZE)
-    assert [(shape.rows, shape.keys) for shape in whole] == [(128, 512), (256, 512), (512, 512)]
+@pytest.mark.parametrize(
+    ("needed", "found"),
+    [
+        (Shape(1, 513, 1, 600), Shape(1, 576, 32, 1024)),
+        (Shape(3, 1000, 40, 5000), Shape(3, 1024, 64, 8192)),
+        (Shape(1, 1024, 1, 9000), Shape(1, 1024, 32, SIZE)),
+    ],
+)
+def test_what_no_graph_is_for_is_rounded_too(needed: Shape, found: Shape) -> None:
+    assert rounded(needed, SIZE) is None
+    assert eager(needed, SIZE) == found
+
+
+@pytest.mark.parametrize("batch", range(1, 9))
+def test_every_part_of_the_integers_begins_at_16_bytes(batch: int, monkeypatch) -> None:
+    """As the device sees them, in a forward that graphs are for and in one that they are not for."""
+    _, backend = both(replace(PLAIN, context=2048), CPU)
+    begins: list[int] = []
+    network = backend._network
+
+    def note(rows: Any, *others: Any) -> torch.Tensor:
+        begins.extend(tensor.storage_offset() for tensor in vars(rows).values())
+        return network(rows, *others)
+
+    note.table_VC, note.head_VC = network.table_VC, network.head_VC  # type: ignore[attr-defined]
+    size = backend._pool.size
+    for shape in (rounded(Shape(batch, 3, 2, 40), size), eager(Shape(batch, 70, 2, 80), size)):
+        assert shape is not None
+        step = Step(note, backend._pool, shape)  # type: ignore[arg-type]
+        step.idle()
+        caches = [backend.new_cache(100) for _ in range(batch)]
+        allowed = backend.allow([EOS])
+        passes = [Pass(cache, (), [MASK] * 3, [0], allowed) for cache in caches]
+        integers = packed(passes, shape, size)
+        assert len(integers) == len(step._integers)
+        assert integers[-shape.wanted :].tolist()[:batch] == [b * shape.rows for b in range(batch)]
+        assert (len(integers) - shape.wanted) % 4 == 0
+    assert len(begins) == 16
+    assert all(begin % 4 == 0 for begin in begins)
 
 
 def test_the_graphs_used_longest_ago_are_dropped(captured: list[Shape], monkeypatch) -> None:
@@ -156,11 +189,12 @@ def test_each_sequence_of_a_replay_has_its_own_bias(captured: list[Shape]) -> No
 def test_what_was_warmed_is_not_captured_again(captured: list[Shape]) -> None:
     _, backend = both(replace(PLAIN, context=1024, block=16), CPU, uses_graphs=True)
     heard: list[float] = []
-    backend.warm(heard.append)
+    shapes = of_own(backend.config)
+    backend.warm(heard.append, shapes)
     assert heard == sorted(heard)
     assert (heard[0], heard[-1]) == (0.0, 1.0)
     warmed = list(captured)
-    assert warmed == likely(backend.config, backend._pool.size)
+    assert warmed == captures(shapes, backend._pool.size)
     cache, allowed = backend.new_cache(100), backend.allow([EOS])
     backend.forward([Pass(cache, ids(16, 1), [MASK] * 16, range(16, 32), allowed)])
     backend.forward([Pass(cache, (), [MASK] * 16, [3, 5], allowed)])
@@ -194,3 +228,30 @@ def test_long_prompts_go_in_few_forwards_on_a_gpu(monkeypatch) -> None:
     backend = GpuBackend(network)
     assert backend.chunk == 1024
     assert backend.prompt_bytes == 4
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["tri-mode", "blocks of 4", "experts"])
+def test_what_a_gpu_replays_says_the_same(name: str, cuda: torch.device) -> None:
+    """Captured while loading or now, replayed over other rows, and a prompt that no graph is for."""
+    config = replace(CONFIGS[name], context=1024)
+    plain, fused = both(config, cuda)
+    shapes = [Shape(1, 16, 8, 512), Shape(2, 16, 16, 512)]
+    fused.warm(lambda _: None, shapes)
+    warmed = captures(shapes, fused._pool.size)
+    assert fused._graphs.shapes == warmed
+    block = max(4, config.clean_block)
+    for _ in range(2):
+        for found, wanted in zip(conversation(fused, block), conversation(plain, block), strict=True):
+            same(found, wanted)
+    held = fused._graphs.shapes
+    assert len(held) > len(warmed)
+    for rows in (600, 640):
+        said = []
+        for backend in (plain, fused):
+            cache, allowed = backend.new_cache(700), backend.allow([EOS])
+            said.append(
+                backend.forward([Pass(cache, ids(rows, 1), [MASK] * 4, range(rows, rows + 4), allowed)])
+            )
+        same(said[1], said[0])
+    assert fused._graphs.shapes == held

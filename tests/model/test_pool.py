@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from model.backends import pool as pools
+from model.backends.interface import Pass
 from model.backends.pool import FEWEST, MOST, Pool, PooledCache, slots_for
 from model.cache import PrefixStore
 from model.families import sizes
 from model.loading import GUESTS
 from model.request import BusyError
-from tests.model.test_gpu_backend import CONFIGS, PLAIN, both, ids
+from model.tokenizer import EOS, MASK
+from tests.model.test_gpu_backend import CONFIGS, PLAIN, both, ids, same
 
 CPU, GIB = torch.device("cpu"), 1 << 30
 
@@ -72,6 +74,27 @@ def test_remembered_prompts_are_given_up_before_the_pool_grows() -> None:
     held.append(backend.new_cache(40))
     assert backend._pool.count > count
     assert len({cache.slot for cache in held}) == len(held)  # type: ignore[attr-defined]
+
+
+@pytest.mark.gpu
+def test_graphs_are_captured_again_where_the_pool_has_moved(cuda: torch.device) -> None:
+    plain, fused = both(CONFIGS["tri-mode"], cuda)
+    asks = []
+    for backend in (plain, fused):
+        cache, allowed = backend.new_cache(80), backend.allow([EOS])
+        backend.forward([Pass(cache, ids(20, 1), (), (), allowed)])
+        asks.append([Pass(cache, (), [MASK] * 4, range(4), allowed)])
+    wanted = plain.forward(asks[0])
+    same(fused.forward(asks[1]), wanted)
+    count, captured = fused._pool.count, fused._graphs.shapes
+    held = [fused.new_cache(80) for _ in range(count)]
+    assert fused._pool.count > count
+    assert captured
+    assert fused._graphs.shapes == []
+    for _ in range(2):
+        same(fused.forward(asks[1]), wanted)
+    assert len(fused._graphs.shapes) == 1
+    del held
 
 
 def test_where_memory_is_short_the_pool_does_not_grow(monkeypatch) -> None:

@@ -1,8 +1,9 @@
 """Milliseconds of a forward by batch, block and cache, beside the least that they can take.
 
 The floor is the larger of two: the bytes that must be read over the bandwidth measured here, and the operations over
-the rate of matrix products measured here. A step is timed as the engine takes it, transfer and reading back included;
-the kernels alone by the device's clock, replayed as a graph.
+the rate of matrix products measured here. Experts are read that some row of the timed passes goes to, which is counted.
+A step is timed as the engine takes it, transfer and reading back included; the kernels alone by the device's clock,
+replayed as a graph.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from model.backends.gpu import GpuBackend
 from model.backends.interface import Pass
 from model.backends.pool import PooledCache
 from model.backends.products import Kind
-from model.bench.gpu.shapes import cache_bytes, operations, weight_bytes
-from model.tokenizer import MASK
+from model.bench.gpu.shapes import cache_bytes, operations, random_text, weight_bytes
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Machine:
 
 @dataclass(frozen=True)
 class ForwardFigures:
-    """One forward. `step_ms` is the whole step, `kernels_ms` the device's part of it (None without a GPU)."""
+    """One forward. `step_ms` is the whole step, `kernels_ms` the device's part of it (None where it is no graph);
+    `experts` of each layer are met by its rows, in the mean (None: there are none)."""
 
     shape: str
     weights: str
@@ -47,11 +48,17 @@ class ForwardFigures:
     kernels_ms: float | None
     floor_ms: float
     bound: str
+    experts: float | None
+
+    @property
+    def of(self) -> str:
+        """What the ratio is of: the whole step where the kernels are not timed alone."""
+        return "step" if self.kernels_ms is None else "kernels"
 
     @property
     def ratio(self) -> float:
-        """How many times longer than the floor the device takes."""
-        return (self.kernels_ms or self.step_ms) / self.floor_ms
+        """How many times longer than the floor it takes."""
+        return (self.step_ms if self.kernels_ms is None else self.kernels_ms) / self.floor_ms
 
 
 def measure_machine(device: torch.device) -> Machine:
@@ -78,7 +85,8 @@ def measure_forwards(
     caches: Sequence[int],
     count: int,
 ) -> Iterator[ForwardFigures]:
-    """One at a time, the caches filled with whatever is there: it takes as long."""
+    """One at a time, the caches filled with whatever is there: it takes as long. The canvas is random text: rows of
+    masks alone would all go to the same experts."""
     config = backend.config
     device, number = backend.device, backend.number_bytes
     allowed = backend.allow([])
@@ -89,11 +97,15 @@ def measure_forwards(
                 assert isinstance(each, PooledCache)
                 each.claim([30] * cache)
             for block in blocks:
-                passes = [Pass(each, (), [MASK] * block, range(block), allowed) for each in held]
+                passes = [
+                    Pass(each, (), random_text(config, block, seed), range(block), allowed)
+                    for seed, each in enumerate(held)
+                ]
+                experts = backend.experts_met(passes)
                 step_ms = wall_ms(partial(backend.forward, passes), count)
                 replay = backend.prepared(passes)
                 kernels_ms = None if replay is None else median_ms(replay, device, count)
-                read = weight_bytes(config, kind, number, batch * block)
+                read = weight_bytes(config, kind, number, experts)
                 read += batch * cache_bytes(config, cache, number)
                 by_memory = read / machine.bandwidth * 1e3
                 by_rate = operations(config, batch * block, cache) / machine.rate * 1e3
@@ -107,6 +119,7 @@ def measure_forwards(
                     kernels_ms,
                     max(by_memory, by_rate),
                     "memory" if by_memory >= by_rate else "arithmetic",
+                    experts,
                 )
                 # Whatever holds a cache keeps its place in the pool, which would grow.
                 del passes, replay

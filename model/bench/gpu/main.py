@@ -132,7 +132,9 @@ def _say(as_json: bool, kind: str, figures: Machine | ForwardFigures | TraceFigu
     """At once: a run may be cut short."""
     if as_json:
         extra = {
-            name: getattr(figures, name) for name in ("ratio", "tokens_per_second") if hasattr(figures, name)
+            name: getattr(figures, name)
+            for name in ("of", "ratio", "tokens_per_second")
+            if hasattr(figures, name)
         }
         print(json.dumps({"kind": kind, **asdict(figures), **extra}), flush=True)
     elif isinstance(figures, Machine):
@@ -142,10 +144,11 @@ def _say(as_json: bool, kind: str, figures: Machine | ForwardFigures | TraceFigu
         )
     elif isinstance(figures, ForwardFigures):
         alone = "" if figures.kernels_ms is None else f", kernels {figures.kernels_ms:.3f}"
+        met = "" if figures.experts is None else f", {figures.experts:.1f} experts"
         print(
             f"{figures.shape} {figures.weights:5}  batch {figures.batch}  block {figures.block:2}  cache "
-            f"{figures.cache:5}: step {figures.step_ms:.3f}{alone} ms, floor {figures.floor_ms:.3f} ({figures.bound}), "
-            f"{figures.ratio:.2f} times",
+            f"{figures.cache:5}: step {figures.step_ms:.3f}{alone} ms, "
+            f"floor {figures.floor_ms:.3f} ({figures.bound}{met}), {figures.of} {figures.ratio:.2f} times",
             flush=True,
         )
     else:

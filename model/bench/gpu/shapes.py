@@ -5,6 +5,7 @@ The shapes are those of Qwen2.5-Coder-0.5B, Qwen3-1.7B, Qwen3-8B and LLaDA2-mini
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from model.backends.gpu import GpuBackend
@@ -94,15 +95,19 @@ def random_backend(config: ModelConfig, device: torch.device, kind: Kind) -> Gpu
     return GpuBackend(Network(random_network(config, device, dtype), Weights(kind)), about=kind)
 
 
-def weight_bytes(config: ModelConfig, kind: Kind, number: int, rows: int | None = None) -> int:
+def random_text(config: ModelConfig, length: int, seed: int) -> list[int]:
+    """Text ids, the same for the same seed. Not all the same: equal rows go to the same experts."""
+    return np.random.default_rng(seed).integers(FIRST_TEXT_ID, config.vocab, length).tolist()
+
+
+def weight_bytes(config: ModelConfig, kind: Kind, number: int, met: float | None = None) -> int:
     """What a forward must read of the weights: all but the rows of an untied embedding that it does not look up, and of
-    experts those that `rows` rows are expected to meet, each going to any as likely (None: all of them)."""
+    each layer's experts the `met` to which rows go (None: all of them)."""
     read = sizes.weight_bytes(config, kind, number)
     read -= (not config.tied) * config.vocab * config.width * number
-    if rows is None or (e := config.experts) is None:
+    if met is None or (e := config.experts) is None:
         return read
-    unmet = e.count * (1 - e.per_token / e.count) ** rows
-    return round(read - unmet * sizes.expert_bytes(config, kind, number))
+    return round(read - (e.count - met) * sizes.expert_bytes(config, kind, number))
 
 
 def cache_bytes(config: ModelConfig, rows: int, number: int) -> int:

@@ -19,6 +19,7 @@ import torch
 from model.backends.gpu import GpuBackend
 from model.backends.interface import Backend, Candidates, Pass
 from model.bench.gpu.commits import Commits, Replay, forwards
+from model.bench.gpu.shapes import random_text
 from model.blockwise import Grid, blockwise
 from model.cache import KVCache
 from model.decoders import Decoder, Job
@@ -54,12 +55,13 @@ def ours(
 ) -> TraceFigures:
     """The engine's own loop: the sampler, its policies on the host, fused commits. No token ends an answer."""
     block = commits.size
-    prompt = [30 + i % 50 for i in range(cache // block * block)]
+    length = cache // block * block
+    prompts = [random_text(backend.config, length, seed) for seed in range(batch)]
     seconds, done = 0.0, 0
     for attempt in range(2):  # the first captures graphs
-        jobs = [Job(prompt, limit=tokens, block=block, chunk=backend.chunk)] * batch
+        jobs = [Job(each, limit=tokens, block=block, chunk=backend.chunk) for each in prompts]
         run = Run(_Endless(backend), jobs, partial(_replayed, commits=commits), width=batch)
-        while run.prefills * backend.chunk < len(prompt) - backend.chunk:
+        while run.prefills * backend.chunk < length - backend.chunk:
             run.step()
         began = time.perf_counter()
         run.finish()
@@ -146,8 +148,8 @@ def _figures(
 
 
 def _prompt(network: Transformer, length: int) -> torch.Tensor:
-    """Text ids, whichever."""
-    return torch.arange(length, device=network.table.weight.device) % 50 + 30
+    """That of our first sequence."""
+    return torch.tensor(random_text(network.config, length, 0), device=network.table.weight.device)
 
 
 def _nothing(network: Transformer) -> torch.Tensor:
