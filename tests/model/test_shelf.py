@@ -75,8 +75,8 @@ def test_a_remembered_model_that_is_gone_is_said(home: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"model": 3}', '{"model": ""}', "\x00"])
-def test_a_damaged_memory_is_none(home: Path, text: str) -> None:
+def test_a_damaged_memory_is_said(home: Path, text: str) -> None:
     home.mkdir()
     (home / "default.json").write_text(text)
     assert choose().folder == EMBEDDED
-    assert not choose().lost
+    assert "default.json cannot be read" in choose().lost
