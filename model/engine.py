@@ -12,7 +12,7 @@ Knows NumPy and a back end's interface; neither torch nor LSP.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -35,12 +35,11 @@ from model.request import (
     Fix,
     Frame,
     Outcome,
-    Proposal,
+    Proposing,
     Refactor,
     Request,
     Run,
     Task,
-    drive,
     is_fill,
     step_first,
 )
@@ -59,7 +58,7 @@ _CAUSAL: dict[Mode, Start] = {
 }
 
 
-class DiffusionEngine:
+class DiffusionEngine(Proposing):
     """A loaded model. One thread at a time runs it."""
 
     def __init__(
@@ -132,15 +131,6 @@ class DiffusionEngine:
             return None
         return known.scope_of(task.instruction, request.document.text)
 
-    def propose(
-        self,
-        request: Request,
-        deadline: float | None = None,
-        should_stop: Callable[[], bool] = lambda: False,
-    ) -> Proposal:
-        """Run a request to its end, a stop, or `deadline` (`time.monotonic()` seconds)."""
-        return drive(self.start(request), deadline, should_stop)
-
     @property
     def batch(self) -> int:
         """How many requests are worth a common forward: on a GPU a second one costs little beside the first."""
@@ -152,7 +142,7 @@ class DiffusionEngine:
             id(run): run for run in runs if isinstance(run, EngineRun) and run.backend is self.backend
         }
         if not runs or id(runs[0]) not in together:
-            return step_first(runs) if runs else []
+            return step_first(runs)
         outcomes = dict(zip(together, step_together(self.backend, list(together.values())), strict=True))
         return [outcomes.get(id(run)) for run in runs]
 

@@ -25,11 +25,11 @@ from model.request import (
     Outcome,
     Progress,
     Proposal,
+    Proposing,
     Refactor,
     Request,
     Run,
-    drive,
-    step_first,
+    stepped,
 )
 
 _NEEDS_COLON = re.compile(
@@ -49,7 +49,7 @@ class Counts:
     steps: int = 0
 
 
-class FakeEngine:
+class FakeEngine(Proposing):
     """Answers by rule. `gated` holds every step until `allow` lets it pass; `delay` is seconds per step."""
 
     def __init__(
@@ -105,21 +105,13 @@ class FakeEngine:
 
     def step(self, runs: Sequence[Run]) -> list[Outcome]:
         self.stepped.append(len(runs))
-        return [outcome for run in runs for outcome in step_first([run])]
+        return [stepped(run) for run in runs]
 
     def start(self, request: Request) -> FakeRun:
         with self._changed:
             self.requests.append(request)
             self._count(runs=1)
         return FakeRun(self, request)
-
-    def propose(
-        self,
-        request: Request,
-        deadline: float | None = None,
-        should_stop: Callable[[], bool] = lambda: False,
-    ) -> Proposal:
-        return drive(self.start(request), deadline, should_stop)
 
     def pass_gate(self) -> None:
         """Count a step in, hold it at the gate, and count it out."""

@@ -7,6 +7,7 @@ server and the worker. Knows no LSP types, no tokens and no network.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol
@@ -227,18 +228,37 @@ class BusyError(Exception):
     """There is no room for a request's state while others keep theirs; the message says what to do."""
 
 
-def step_first(runs: Sequence[Run]) -> list[Outcome]:
-    """A step of the first run; the others wait."""
-    outcomes: list[Outcome] = [None] * len(runs)
-    try:
-        outcomes[0] = runs[0].step()
-    except Exception as error:
-        outcomes[0] = error
-    return outcomes
-
-
 Outcome = bool | Exception | None
 """Of a step: whether there is more to do; what went wrong; None for a run that had no part in it."""
+
+
+def stepped(run: Run) -> Outcome:
+    """What comes of a run's step."""
+    try:
+        return run.step()
+    except Exception as error:
+        return error
+
+
+def step_first(runs: Sequence[Run]) -> list[Outcome]:
+    """A step of the first run; the others wait."""
+    return [stepped(run) if place == 0 else None for place, run in enumerate(runs)]
+
+
+class Proposing(ABC):
+    """An engine as far as a request's way from its start to its end is the same for all."""
+
+    @abstractmethod
+    def start(self, request: Request) -> Run: ...
+
+    def propose(
+        self,
+        request: Request,
+        deadline: float | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Proposal:
+        """Run a request to its end, a stop, or `deadline` (`time.monotonic()` seconds)."""
+        return drive(self.start(request), deadline, should_stop)
 
 
 class Engine(Protocol):

@@ -46,7 +46,7 @@ class Shift:
         return self
 
 
-_NONE = Shift("", "")
+NO_SHIFT = Shift("", "")
 
 
 def indent(line: str) -> str:
@@ -90,9 +90,8 @@ def _lacks_first_alone(code: str, shift: Shift, language: str | None, original: 
     if min(depths) < min(len(indent(old[n])) for n in (old_first, *old_behind)):
         return False
     pairs = _pairs(old, lines)
-    is_next = (
-        old_behind and pairs.get(behind[0]) == old_behind[0]
-    )  # a `case` may stand no deeper than its `switch`
+    # A `case` may stand no deeper than its `switch`.
+    is_next = old_behind and pairs.get(behind[0]) == old_behind[0]
     has_place = stands(lines[behind[0]], shift(lines[first]), language)
     if not has_place and not (is_next and pairs.get(first) == old_first):
         return False
@@ -100,8 +99,8 @@ def _lacks_first_alone(code: str, shift: Shift, language: str | None, original: 
         steps = Counter(
             Shift(indent(lines[n]), indent(old[pairs[n]])).step for n in behind if n in pairs
         ).most_common(2)
-        if steps and steps[0][0] in (_NONE, shift.step) and (len(steps) == 1 or steps[0][1] > steps[1][1]):
-            return steps[0][0] == _NONE
+        if steps and steps[0][0] in (NO_SHIFT, shift.step) and (len(steps) == 1 or steps[0][1] > steps[1][1]):
+            return steps[0][0] == NO_SHIFT
     return not shift.found and min(depths) >= len(shift.wanted)
 
 

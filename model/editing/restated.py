@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from model.editing.depth import Shift, indent, moved, stands
+from model.editing.depth import NO_SHIFT, Shift, indent, moved, stands
 from model.editing.tabs import indented_like
 from model.editing.trim import Around, opens_block
 
@@ -19,7 +19,6 @@ _NAME = re.compile(r"(?<!\w)[^\W\d]\w*")
 _WORD = re.compile(r"\w+")
 _ITEM = re.compile(r"\w+\s*,\s*")
 """Of a list, where the same may come again."""
-_NONE = Shift("", "")
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def _on_its_line(lines: list[str], before: str, language: str | None) -> _Begun:
     """Where nothing above the cursor's line is said again: without what is of that line."""
     own, line = before.lstrip(" \t"), lines[0]
     if not own:
-        shift = _NONE if line.startswith(before) else Shift(indent(line), before)
+        shift = NO_SHIFT if line.startswith(before) else Shift(indent(line), before)
         shift = _unless_placed(shift, lines[1:], before + line, language)
         return _Begun(_from(line, before), lines[1:], shift)
     text = line.lstrip(" \t")
@@ -93,7 +92,7 @@ def _on_its_line(lines: list[str], before: str, language: str | None) -> _Begun:
         if text.startswith(said) and _WORD.search(said) and not _ITEM.fullmatch(said):
             return _behind_own(lines, said, before, language)
     if opens_block(before, language) and len(indent(line)) > len(indent(before)):
-        return _Begun("", lines, _NONE)  # the reply begins on the next line
+        return _Begun("", lines, NO_SHIFT)  # the reply begins on the next line
     first = text if len(indent(line)) > 1 else line
     return _behind_own([first, *lines[1:]], "", before, language)
 
@@ -117,7 +116,7 @@ def _unless_placed(shift: Shift, behind: list[str], line: str, language: str | N
     second = next((each for each in behind if each.strip()), None)
     if second is None or shift.found:
         return shift
-    return _NONE if stands(second, line, language) else shift
+    return NO_SHIFT if stands(second, line, language) else shift
 
 
 def _without_following(code: str, around: Around) -> str:

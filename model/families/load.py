@@ -75,10 +75,7 @@ def stored_network(guest: GuestFolder, device: str = "auto") -> Network:
             f"{guest.folder} has fp8 weights, and {obstacle} ({chosen}); use int8: convert it with --weights int8"
         )
     needed = weight_bytes(config, kind, number.itemsize) + cache_bytes(config, number.itemsize)
-    if needed > (free := free_bytes(chosen)):
-        raise ModelError(
-            f"{guest.folder} needs {in_gib(needed)} on {chosen}, where {in_gib(free)} are free; {_SMALLER}"
-        )
+    require_room(guest.folder, chosen, needed)
     tensors: State = {}
     try:
         with _explained(guest.folder, chosen):
@@ -125,13 +122,13 @@ def _explained(folder: Path, device: torch.device) -> Iterator[None]:
         yield
     except RuntimeError as error:
         if is_out_of_memory(error):
-            raise ModelError(f"{folder} does not fit on {device}: {first_line(error)}; {_SMALLER}") from error
+            raise ModelError(f"{folder} does not fit on {device}: {first_line(error)}; {SMALLER}") from error
         if is_lost(error, device):
             raise ModelError(f"{folder} cannot be loaded: {loss(error)}") from error
         raise
 
 
-_SMALLER = "close what else uses its memory, or choose a smaller model or another device"
+SMALLER = "close what else uses its memory, or choose a smaller model or another device"
 
 
 def default_dtype(device: torch.device) -> torch.dtype:
@@ -145,10 +142,14 @@ def check_fits(checkpoint: ForeignCheckpoint, device: torch.device, dtype: torch
     needed = checkpoint.bytes(number)
     if device.type == "cuda":
         needed = weight_bytes(checkpoint.config, "plain", number) + cache_bytes(checkpoint.config, number)
-    free = free_bytes(device)
-    if needed > free:
+    require_room(checkpoint.folder, device, needed)
+
+
+def require_room(folder: Path, device: torch.device, needed: int) -> None:
+    """Raises ModelError with both sizes where fewer bytes are free than `needed`."""
+    if needed > (free := free_bytes(device)):
         raise ModelError(
-            f"{checkpoint.folder} needs {in_gib(needed)} on {device}, where {in_gib(free)} are free; {_SMALLER}"
+            f"{folder} needs {in_gib(needed)} on {device}, where {in_gib(free)} are free; {SMALLER}"
         )
 
 

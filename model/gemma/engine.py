@@ -7,7 +7,7 @@ neither torch nor transformers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import exp
 
 from model.answering import Answering
@@ -16,11 +16,11 @@ from model.decoders import Job
 from model.gemma.replies import Network, Replies, Reply
 from model.guest import check
 from model.questions import Reader
-from model.request import Cell, CellState, Frame, Outcome, Proposal, Request, Run, drive, step_first
+from model.request import Cell, CellState, Frame, Outcome, Proposing, Request, Run, step_first
 from model.tokenizer import EOS, Tokenizer
 
 
-class GemmaEngine:
+class GemmaEngine(Proposing):
     """A loaded DiffusionGemma. One thread at a time runs it. `weights` is how many it has, `ends` what ends a reply, in
     the network's own numbering."""
 
@@ -53,15 +53,6 @@ class GemmaEngine:
 
     def step(self, runs: Sequence[Run]) -> list[Outcome]:
         return step_first(runs)
-
-    def propose(
-        self,
-        request: Request,
-        deadline: float | None = None,
-        should_stop: Callable[[], bool] = lambda: False,
-    ) -> Proposal:
-        """Run a request to its end, a stop, or `deadline` (`time.monotonic()` seconds)."""
-        return drive(self.start(request), deadline, should_stop)
 
 
 class GemmaRun(Answering[Replies]):

@@ -10,18 +10,16 @@ from safetensors import SafetensorError
 from transformers import DiffusionGemmaForBlockDiffusion, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from model.backends.device import choose_device, free_bytes, in_gib
+from model.backends.device import choose_device
 from model.checkpoint import Decoding, ModelError
 from model.families.errors import FamilyError
-from model.families.load import default_dtype
+from model.families.load import SMALLER, default_dtype, require_room
 from model.gemma.engine import GemmaEngine
 from model.gemma.folder import GemmaFolder
 from model.gemma.network import TransformersNetwork
 from model.gemma.tokens import GemmaTokenizer, chat_of, specials_of
 from model.questions import Reader
 from model.tokenizer import FIRST_TEXT_ID
-
-_SMALLER = "close what else uses its memory, or choose a smaller model or another device"
 
 
 def load_gemma(opened: GemmaFolder, device: str, budgets: Decoding) -> GemmaEngine:
@@ -44,11 +42,7 @@ def check_fits(opened: GemmaFolder, device: torch.device, dtype: torch.dtype) ->
     if device.type != "cpu":
         needs[torch.device("cpu")] = dtype.itemsize * opened.weights
     for place, needed in needs.items():
-        free = free_bytes(place)
-        if needed > free:
-            raise ModelError(
-                f"{opened.path} needs {in_gib(needed)} on {place}, where {in_gib(free)} are free; {_SMALLER}"
-            )
+        require_room(opened.path, place, needed)
 
 
 def _tokenizer(opened: GemmaFolder) -> Any:
@@ -77,7 +71,7 @@ def _network(opened: GemmaFolder, device: torch.device, dtype: torch.dtype) -> A
         raise
     except torch.OutOfMemoryError as error:
         raise ModelError(
-            f"{opened.path} does not fit on {device}: {_first_line(error)}; {_SMALLER}"
+            f"{opened.path} does not fit on {device}: {_first_line(error)}; {SMALLER}"
         ) from error
     except (
         OSError,

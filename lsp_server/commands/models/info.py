@@ -100,8 +100,8 @@ def _is_in_use(choice: Choice) -> bool:
 def _use(choice: Choice) -> str:
     from model.shelf import choose, name_of
 
-    if _is_in_use(choice):
-        return f"in use: {choose().why}"
+    if (chosen := choose()).folder == choice.folder:
+        return f"in use: {chosen.why}"
     return f"not in use; choose it: redraft models use {name_of(choice.folder)}"
 
 

@@ -17,7 +17,6 @@ from model.checkpoint import ModelError
 from model.families.chat_template import rendered
 from model.families.errors import FamilyError
 from model.families.prompts import Chat
-from model.gemma import load as gemma_load
 from model.gemma.tokens import GemmaTokenizer, chat_of, specials_of
 from model.loading import load_engine
 from model.tokenizer import FIRST_TEXT_ID
@@ -87,7 +86,7 @@ def refused(folder: Path, *said: str, **settings: Any) -> None:
 
 
 def test_a_missing_extra_is_named(gemma_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "model.gemma.load")
+    monkeypatch.delitem(sys.modules, "model.gemma.load", raising=False)
     monkeypatch.delattr("model.gemma.load", raising=False)
     monkeypatch.setitem(sys.modules, "transformers", None)
     refused(gemma_folder, str(gemma_folder), "transformers 5.13", "install redraft[gemma]")
@@ -99,7 +98,7 @@ def test_the_choices_that_it_does_not_have(gemma_folder: Path) -> None:
 
 
 def test_too_large(gemma_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gemma_load, "free_bytes", lambda device: 1 << 20)
+    monkeypatch.setattr("model.families.load.free_bytes", lambda device: 1 << 20)
     refused(
         gemma_folder,
         str(gemma_folder),
